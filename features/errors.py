@@ -1,0 +1,29 @@
+"""The faults a caller acts on. Everything else is a built-in exception."""
+
+
+class LotRiskError(Exception):
+    """One line that says what, found and what to do; the command line prints it and exits with status 2."""
+
+
+class SettingsError(LotRiskError):
+    """A `lotrisk.toml` that cannot be used."""
+
+
+class SourceUnreachable(LotRiskError):
+    """A file, query or database that a table comes from cannot be read."""
+
+
+class ContractViolation(LotRiskError):
+    """A table that cannot be used as the contract says."""
+
+
+class CannotTrain(LotRiskError):
+    """Too little is known by the cut to fit a model."""
+
+
+class BundleRefused(LotRiskError):
+    """A model bundle whose hashes, features or golden rows are not what its card says."""
+
+
+class UnknownVersion(LotRiskError):
+    """A model version that the registry or the bundle folder does not hold."""

@@ -1,0 +1,1 @@
+"""Decides which version answers, and answers with it."""
