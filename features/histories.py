@@ -39,7 +39,7 @@ class Vocabulary:
         coded = cast("pa.DictionaryArray[Any, Any]", column.dictionary_encode())
         places = np.array([self.code(text) for text in coded.dictionary.to_pylist()] + [-1], dtype=np.int64)
         at = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        return places[at]
+        return cast(Array, places[at])
 
     def decode(self, codes: Array) -> list[str | None]:
         return [None if code < 0 else self.texts[code] for code in codes.tolist()]
