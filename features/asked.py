@@ -1,0 +1,107 @@
+"""What is asked: judged lots with their own rows, as far as these may be used at the moment of judgement."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.asof import NO_TIME, Array, RowsBy, before, stands
+from features.histories import Histories, Table
+from features.judgements import Judgements, first_moment, lot_rows
+from features.rules import Rules
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The lots' own facts. Codes and times int64, values float64; shape (judgements,) unless said otherwise.
+
+    `row`: of `lots`. `judged_first`: the lot's first judgement where it lies behind, else NO_TIME.
+    `measured` and `used` are one row a measurement and a genealogy entry; their `of` says whose, ascending.
+    """
+
+    lot: Array
+    as_of: Array
+    units: Array
+    row: Array
+    produced_at: Array
+    judged_first: Array
+    measured: "Measured"
+    used: "Used"
+
+    def __len__(self) -> int:
+        return len(self.lot)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Own measurements known strictly before `as_of`: codes of characteristics, values and limits (NaN: none)."""
+
+    of: Array
+    characteristic: Array
+    value: Array
+    lower: Array
+    upper: Array
+
+
+@dataclass(frozen=True)
+class Used:
+    """Own genealogy: supplier lots used, quantity (NaN: not said), `row` of supplier_lots as known then (-1: unknown)."""
+
+    of: Array
+    supplier_lot: Array
+    quantity: Array
+
+
+def ask(judgements: Judgements, histories: Histories, rules: Rules) -> Asked:
+    """Collects the own rows of each judged lot."""
+    lot, as_of = judgements.lot, judgements.as_of
+    row = lot_rows(histories, lot, as_of)
+    lots = histories["lots"]
+    return Asked(
+        lot=lot,
+        as_of=as_of,
+        units=judgements.units,
+        row=row,
+        produced_at=np.where(row >= 0, lots["produced_at"][row], NO_TIME),
+        judged_first=first_moment(histories, rules, lot, as_of),
+        measured=_measured(histories, lot, as_of),
+        used=_used(histories, lot, as_of),
+    )
+
+
+def _measured(histories: Histories, lot: Array, as_of: Array) -> Measured:
+    if "measurements" not in histories:
+        none = np.empty(0, dtype=np.int64)
+        return Measured(none, none, none.astype(float), none.astype(float), none.astype(float))
+    table = histories["measurements"]
+    index = histories.once("measurements by lot", lambda: RowsBy(table["lot_id"]))
+    of, row = index.pairs(lot)
+    known = stands(table.known[row], table.superseded[row], as_of[of])
+    of, row = of[known], row[known]
+    return Measured(
+        of,
+        table["characteristic"][row],
+        table["value"][row],
+        _number(table, "lower_spec", row),
+        _number(table, "upper_spec", row),
+    )
+
+
+def _used(histories: Histories, lot: Array, as_of: Array) -> Used:
+    """Rows without a time of consumption are the lot's own and always usable, in their first version at least."""
+    if "genealogy" not in histories:
+        none = np.empty(0, dtype=np.int64)
+        return Used(none, none, none.astype(float))
+    table = histories["genealogy"]
+    consumed = table["consumed_at"] if table.has("consumed_at") else np.full(len(table), NO_TIME)
+    order = (table["supplier_lot_id"], consumed, table.known)
+    index = histories.once("genealogy by lot", lambda: RowsBy(table["lot_id"], order=order))
+    of, row = index.pairs(lot)
+    usable = stands(table.known[row], table.superseded[row], as_of[of])
+    always = (consumed[row] == NO_TIME) & (table.known[row] == table.first[row])
+    usable |= always & ~before(table.superseded[row], as_of[of])
+    of, row = of[usable], row[usable]
+    return Used(of, table["supplier_lot_id"][row], _number(table, "quantity", row))
+
+
+def _number(table: Table, column: str, row: Array) -> Array:
+    return table[column][row] if table.has(column) else np.full(len(row), np.nan)

@@ -1,0 +1,53 @@
+"""Features of judged lots: one function, whether for a million lots or for one at the gate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.asked import ask
+from features.asof import Array
+from features.card import FeatureSpec
+from features.groups import field, own, production, supplier
+from features.histories import Histories
+from features.judgements import Judgements
+from features.layout import Layout, Prior
+from features.layout import choose_layout as _choose_layout
+from features.rules import Rules
+
+GROUPS = (production, supplier, field, own)
+
+
+@dataclass(frozen=True)
+class Features:
+    """`matrix`: float64, shape (judgements, columns); `names` of its columns."""
+
+    names: list[str]
+    matrix: Array
+
+    def column(self, name: str) -> Array:
+        return self.matrix[:, self.names.index(name)]
+
+
+def choose_layout(histories: Histories, until: int, *, rules: Rules) -> Layout:
+    """All that is chosen from data, from rows known strictly before `until`."""
+    return _choose_layout(histories, until, rules=rules, priors=_priors)
+
+
+def columns(layout: Layout) -> list[FeatureSpec]:
+    """The matrix's columns in order."""
+    return [spec for group in GROUPS for spec in group.columns(layout)]
+
+
+def build_features(judgements: Judgements, histories: Histories, layout: Layout) -> Features:
+    """What was known about each judged lot strictly before its `as_of`."""
+    asked = ask(judgements, histories, layout.rules)
+    names = [spec.name for spec in columns(layout)]
+    matrix = np.empty((len(judgements), len(names)))
+    values = {name: column for group in GROUPS for name, column in group.build(asked, histories, layout).items()}
+    for place, name in enumerate(names):
+        matrix[:, place] = values[name]
+    return Features(names, matrix)
+
+
+def _priors(histories: Histories, layout: Layout) -> dict[str, Prior]:
+    return {**field.priors(histories, layout), **supplier.priors(histories, layout)}

@@ -1,0 +1,137 @@
+"""Which lots are judged, and when."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from features.asof import NO_TIME, Array, Latest, before, stands
+from features.histories import Histories
+from features.rules import Rules
+from features.shipments import first_known_shipped, first_shipped, shipped_before, spans_of, units_at_risk
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """The spine: one row a judgement, shape (judgements,), int64.
+
+    `lot` code, `as_of`, `units` at risk, `shipped`: when the lot first shipped (NO_TIME: it never did),
+    `known`: when the judgement itself could be known to others.
+    """
+
+    lot: Array
+    as_of: Array
+    units: Array
+    shipped: Array
+    known: Array
+
+    def __len__(self) -> int:
+        return len(self.lot)
+
+    def take(self, rows: Array) -> "Judgements":
+        return Judgements(self.lot[rows], self.as_of[rows], self.units[rows], self.shipped[rows], self.known[rows])
+
+    @property
+    def start(self) -> Array:
+        """Where the label's window starts: at the judgement, or at the shipment of a lot that had not shipped then."""
+        return np.where(self.shipped == NO_TIME, self.as_of, np.maximum(self.shipped, self.as_of))
+
+
+def lot_rows(histories: Histories, lot: Array, as_of: Array) -> Array:
+    """The row of `lots` that is the question at `as_of`: the version known then, else the earliest; -1: no such lot."""
+    lots = histories["lots"]
+    latest = histories.once("lots", lambda: Latest(lots["lot_id"], spans_of(lots), key=lots["lot_id"]))
+    earliest = histories.once("earliest lots", lambda: _earliest_rows(histories))
+    row = latest.before(lot, as_of)
+    return np.where((row < 0) & (lot >= 0), earliest[lot], row)
+
+
+def judge(histories: Histories, rules: Rules, *, until: int) -> Judgements:
+    """Every eligible judgement with `as_of` strictly before `until`, in order of (as_of, lot).
+
+    The histories should hold only what was known before `until`: the moments come from their last versions.
+    """
+    own = _lots_shipped(histories)
+    shipped = np.where(own == NO_TIME, first_shipped(histories), own)
+    if rules.decision.at == "produced_at":
+        moment = _produced(histories)
+    else:
+        moment = np.where(shipped == NO_TIME, _found_at(histories), shipped)
+    return _judgements(histories, rules, moment, shipped, until=until)
+
+
+def judge_as_known(histories: Histories, rules: Rules, *, until: int) -> Judgements:
+    """Judgements as evidence about other lots: each from the first news of its moment, so that no later row moves it."""
+    shipped, known = first_known_shipped(histories)
+    moment = _produced(histories, earliest=True) if rules.decision.at == "produced_at" else shipped
+    judged = _judgements(histories, rules, moment, shipped, until=until)
+    return replace(judged, known=np.maximum(known[judged.lot], judged.as_of))
+
+
+def first_moment(histories: Histories, rules: Rules, lot: Array, as_of: Array) -> Array:
+    """A lot's first judgement as known strictly before `as_of`; NO_TIME where it still lies ahead."""
+    row = lot_rows(histories, lot, as_of)
+    lots = histories["lots"]
+    if rules.decision.at == "produced_at":
+        produced = lots["produced_at"][row]
+        return np.where((row >= 0) & before(produced, as_of), produced, NO_TIME)
+    own = lots["shipped_at"][row] if lots.has("shipped_at") else np.full(len(lot), NO_TIME)
+    own = np.where((row >= 0) & before(own, as_of), own, NO_TIME)
+    return np.where(own == NO_TIME, shipped_before(histories, lot, as_of), own)
+
+
+def _judgements(histories: Histories, rules: Rules, moment: Array, shipped: Array, *, until: int) -> Judgements:
+    lot = np.flatnonzero((moment != NO_TIME) & before(moment, until))
+    lot = lot[lot_rows(histories, lot, moment[lot]) >= 0]
+    rounds = np.zeros(len(lot), dtype=np.int64)
+    every = rules.decision.again_every
+    if every is not None:
+        age = np.minimum(rules.decision.until_age, until - 1 - moment[lot])
+        rounds = age // every
+    turn = np.arange(rounds.sum() + len(lot)) - np.repeat(np.cumsum(rounds + 1) - rounds - 1, rounds + 1)
+    lot = np.repeat(lot, rounds + 1)
+    as_of = moment[lot] + turn * (every or 0)
+    order = np.lexsort((lot, as_of))
+    lot, as_of, first = lot[order], as_of[order], turn[order] == 0
+    shipping = first & (rules.decision.at == "shipped_at") & (shipped[lot] != NO_TIME)
+    quantity = histories["lots"]["quantity"][lot_rows(histories, lot, as_of)]
+    units = units_at_risk(histories, lot, as_of, quantity=quantity, shipping=shipping)
+    judged = Judgements(lot, as_of, units, shipped[lot], as_of)
+    return judged.take(np.flatnonzero(units >= max(rules.decision.min_units, 1)))
+
+
+def _produced(histories: Histories, *, earliest: bool = False) -> Array:
+    lots = histories["lots"]
+    rows = _earliest_rows(histories)
+    if not earliest:
+        rows = rows.copy()
+        last = np.flatnonzero(stands(lots.known, lots.superseded, np.iinfo(np.int64).max))
+        rows[lots["lot_id"][last]] = last
+    return np.where(rows >= 0, lots["produced_at"][rows], NO_TIME)
+
+
+def _lots_shipped(histories: Histories) -> Array:
+    lots = histories["lots"]
+    moment = np.full(len(histories.ids["lot"]), NO_TIME)
+    if lots.has("shipped_at"):
+        last = np.flatnonzero(stands(lots.known, lots.superseded, np.iinfo(np.int64).max))
+        moment[lots["lot_id"][last]] = lots["shipped_at"][last]
+    return moment
+
+
+def _found_at(histories: Histories) -> Array:
+    """When a lot was first found failing, NO_TIME: never."""
+    moment = np.full(len(histories.ids["lot"]), np.iinfo(np.int64).max)
+    if "dispositions" in histories and histories["dispositions"].has("found"):
+        table = histories["dispositions"]
+        rows = np.flatnonzero((table["found"] == 1) & stands(table.known, table.superseded, np.iinfo(np.int64).max))
+        np.minimum.at(moment, table["lot_id"][rows], table["decided_at"][rows])
+    return np.where(moment == np.iinfo(np.int64).max, NO_TIME, moment)
+
+
+def _earliest_rows(histories: Histories) -> Array:
+    lots = histories["lots"]
+    order = np.lexsort((lots.known, lots["lot_id"]))
+    rows = np.full(len(histories.ids["lot"]), -1, dtype=np.int64)
+    lot, place = np.unique(lots["lot_id"][order], return_index=True)
+    rows[lot] = order[place]
+    return rows
