@@ -173,9 +173,7 @@ TABLES: dict[str, TableContract] = {
                 Column("found", "flag", required=False),
             ),
         ),
-        TableContract(
-            "customers", ("customer_id",), (_id("customer_id", "customer"), _text("tier")), open_ended=True
-        ),
+        TableContract("customers", ("customer_id",), (_id("customer_id", "customer"), _text("tier")), open_ended=True),
         TableContract(
             "actions",
             ("action_id",),

@@ -10,8 +10,9 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.asof import FOREVER, NO_TIME, before
+from features.asof import FOREVER, NO_TIME, before, within
 
 Array = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
@@ -37,7 +38,12 @@ class Vocabulary:
         if isinstance(column, pa.ChunkedArray):
             column = column.combine_chunks()
         coded = cast("pa.DictionaryArray[Any, Any]", column.dictionary_encode())
-        places = np.array([self.code(text) for text in coded.dictionary.to_pylist()] + [-1], dtype=np.int64)
+        texts = coded.dictionary
+        if len(texts) < len(self) // 8:  # one lot: do not index a million texts for it
+            found = pa.array([self.code(text) for text in texts.to_pylist()], pa.int64())
+        else:
+            found = pc.index_in(texts, value_set=pa.array(self.texts, texts.type)).fill_null(-1)
+        places = np.append(found.to_numpy(zero_copy_only=False).astype(np.int64), -1)
         at = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         return cast(Array, places[at])
 
@@ -106,6 +112,11 @@ class Histories:
 
     def known_before(self, moment: int) -> "Histories":
         """Only the rows known strictly before `moment`; a version superseded later stands for ever."""
+        if all(
+            before(table.known, moment).all() and not within(table.superseded, moment, FOREVER).any()
+            for table in self.tables.values()
+        ):
+            return self
         tables = {}
         for name, table in self.tables.items():
             kept = table.take(np.flatnonzero(before(table.known, moment)))

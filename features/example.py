@@ -1,0 +1,82 @@
+"""The commented `lotrisk.toml` that `lotrisk init` writes."""
+
+from pathlib import Path
+
+from features.errors import SettingsError
+from features.site import FILE
+
+EXAMPLE = """\
+# What lot-risk has to know of one site. A line that starts with "# " and a name shows a setting with its default
+# or, where it has none, an example; take the "# " away to use it. Paths are relative to this file.
+
+[site]
+# name = "tablets"                   # the folder's name
+# timezone = "UTC"                   # of times without an offset in the sources, like "Europe/Ljubljana"
+# data = ["data", "."]               # folders to look for files in, one or several; LOTRISK_DATA overrides them
+# language = "en"                    # of reasons and pages: en or zh
+# extends = "../other"               # another site, whose settings are this one's defaults
+# state_dir = ".lotrisk"             # where what is made is kept
+# database = "postgresql+psycopg://lotrisk:${PASSWORD}@db/lotrisk"   # for what is made; absent: a file in state_dir
+# known_until = "2026-04-17"         # how far the data reaches, where the tables themselves cannot tell
+
+# Each table is found as <name>.parquet, <name>.csv or a folder <name> of such files in `data`, with the canonical
+# column names; where yours differ, say so here. Tables: lots, shipments, measurements, supplier_lots, inspections,
+# genealogy, returns, outcomes, dispositions, customers, actions, surveys. lots and returns (or outcomes) must be there.
+
+# [sql]
+# prelude = "create macro kg(g) as g / 1000"      # DuckDB, run once before the queries
+
+# [tables.lots]                      # DuckDB's SQL over files
+# query = "select batch as lot_id, code as product_id, made as produced_at from read_csv('batches.csv', delim = ';')"
+
+# [tables.inspections]               # a file, a folder or a pattern; Excel with its sheet
+# path = "incoming/*.xlsx"
+# sheet = "Results"                  # the first
+
+# [tables.measurements]
+# path = "measurements.csv"
+# encoding = "utf-8"                 # or gb18030, cp1250, …
+# delimiter = ","
+
+# [databases]                        # ${NAME} is taken from the environment
+# crm = "postgresql+psycopg://reader:${CRM_PASSWORD}@crm/sales"
+
+# [tables.returns]                   # a query in a database, in its own SQL
+# database = "crm"
+# query = "select id as return_id, lot as lot_id, failed_on as occurred_at, reported_on as reported_at from complaints"
+
+[label]
+returned_ppm = 8000                  # a lot fails if at least this many parts per million come back …
+within_days = 180                    # … within this many days of the judgement
+# from = "outcomes"                  # instead of these two: the table outcomes says which lots failed
+# reporting_days = 30                # from failure to report, while fewer than 30 returns are there to tell
+# treatment = "leave_out"            # of lots too young to know: they are not trained on
+
+[decision]
+# at = "shipped_at"                  # when a lot is judged; or produced_at
+# again_every = "90d"                # judged again this often while in use (d, h); absent: once
+# until_age_days = 1095              # … up to this age
+# min_units = 1                      # with fewer at risk a lot is not judged
+# Costs are of one lot, in your own currency. These decide between release, inspect and hold: state your own.
+cost_of_inspection = 400.0
+cost_of_escape = 9000.0              # of a lot that fails in the field
+# cost_of_escape_per_unit = 0.0      # … and for each of its units
+cost_of_hold = 1500.0
+# inspection_finds = 0.9             # the share of failing lots that an inspection finds
+# inspections_per_day = 12           # capacity; absent: no limit
+
+# [decision.tier.A]                  # costs for customers of tier A, in the table customers; the others as above
+# cost_of_escape = 40000.0
+"""
+
+
+def write_example(folder: Path) -> Path:
+    """Writes the example into `folder`, which is made; SettingsError where a `lotrisk.toml` is there already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / FILE
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(EXAMPLE)
+    except FileExistsError:
+        raise SettingsError(f"{file}: is there already and was left as it is; choose another folder") from None
+    return file

@@ -1,0 +1,105 @@
+"""All tables of a site, from their sources to `Histories`, with a report of what became of each row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from features.asof import NO_TIME
+from features.columns import read_text
+from features.contracts import TABLES
+from features.errors import ContractViolation
+from features.histories import Histories, Table, Vocabulary
+from features.report import TableReport
+from features.rows import Lots, read_rows, require_columns
+from features.site import Site
+from features.sources import open_sources
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read, and how it went: `report` has every table that a source gave with at least one row."""
+
+    histories: Histories
+    report: Mapping[str, TableReport]
+    warnings: tuple[str, ...] = ()
+
+
+def read_histories(site: Site, *, now: int) -> Reading:
+    """Reads every table of the site. `now` (microseconds UTC): a lot shipped later is a plan, not yet shipped.
+
+    SourceUnreachable, SettingsError and ContractViolation say in one line why a table cannot be used.
+    """
+    with open_sources(site) as sources:
+        raw = {name: table for name in TABLES if (table := sources.read(name)) is not None}
+    return histories_of(raw, site, now=now)
+
+
+def histories_of(raw: "Mapping[str, pa.Table]", site: Site, *, now: int) -> Reading:
+    """The same for tables already at hand, by name."""
+    required = ("lots", site.rules.label.source)
+    for name in required:
+        if name not in raw:
+            looked = ", ".join(str(folder) for folder in site.data)
+            raise ContractViolation(
+                f"{name}: the table is missing (no {name}.parquet, {name}.csv or folder {name} in {looked}); "
+                f"put it there or say where it is in [tables.{name}]"
+            )
+        if raw[name].num_rows == 0:
+            raise ContractViolation(
+                f"{name}: the table has 0 rows, columns: {', '.join(raw[name].column_names)}; "
+                f"correct [tables.{name}] or the file"
+            )
+    warnings = [f"{name} is empty and was left out" for name, table in raw.items() if table.num_rows == 0]
+    filled = {name: table for name, table in raw.items() if table.num_rows}
+    for name, table in filled.items():
+        require_columns(TABLES[name], table.column_names)
+    ids = _encode_ids(filled)
+    tables: dict[str, Table] = {}
+    report: dict[str, TableReport] = {}
+    lots: Lots | None = None
+    for name in [name for name in TABLES if name in filled]:  # lots first: the others are held against it
+        tables[name], report[name] = read_rows(
+            TABLES[name], filled.pop(name), ids=ids, lots=lots, timezone=site.timezone, now=now
+        )
+        if name == "lots":
+            lots = _lots(tables[name], len(ids["lot"]))
+        if len(tables[name]) == 0:
+            if name in required:
+                raise ContractViolation(_nothing_left(report[name]))
+            warnings.append(f"{name} has no usable row and was left out")
+            del tables[name]
+    return Reading(Histories(tables, ids), report, tuple(warnings))
+
+
+def _encode_ids(raw: "dict[str, pa.Table]") -> dict[str, Vocabulary]:
+    """Turns id columns into dictionary-encoded text, in place, and gathers the vocabulary of each kind of id."""
+    found: dict[str, list[Any]] = {}
+    for name, table in raw.items():
+        for column in TABLES[name].columns:
+            if column.kind == "id" and column.name in table.column_names:
+                place = table.column_names.index(column.name)
+                text = read_text(table[column.name]).combine_chunks().dictionary_encode()
+                raw[name] = table = table.set_column(place, column.name, text)
+                found.setdefault(column.of, []).append(text.dictionary)
+    return {kind: Vocabulary(pa.chunked_array(parts).unique().drop_null().to_pylist()) for kind, parts in found.items()}
+
+
+def _lots(table: Table, codes: int) -> Lots:
+    first = np.full(codes, NO_TIME, dtype=np.int64)
+    exists = np.zeros(codes, dtype=bool)
+    first[table["lot_id"]] = table.first
+    exists[table["lot_id"]] = True
+    return Lots(exists, first)
+
+
+def _nothing_left(report: TableReport) -> str:
+    if not len(report.quarantine):
+        return f"{report.table}: all {report.read} rows are deletions; correct the source"
+    reason, count = next(iter(report.quarantined.items()))
+    return (
+        f"{report.table}: none of {report.read} rows is usable, {count} for: {reason} "
+        f"(first: {report.quarantine.example(reason)}); correct the source or its query"
+    )

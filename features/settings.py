@@ -1,0 +1,162 @@
+"""What a `lotrisk.toml` may say. Every setting that has a good default has it here, once."""
+
+import difflib
+import re
+from datetime import date, datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from features.asof import DAY, HOUR
+from features.contracts import TABLES
+
+_UNITS = {"d": DAY, "h": HOUR}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteSettings(_Section):
+    """`[site]`"""
+
+    name: str | None = None
+    timezone: str = "UTC"
+    data: str | list[str] = Field(default=["data", "."])
+    language: Literal["en", "zh"] = "en"
+    extends: str | None = None
+    state_dir: str = ".lotrisk"
+    database: str | None = None
+    known_until: datetime | date | str | None = None
+
+
+class SqlSettings(_Section):
+    """`[sql]`"""
+
+    prelude: str = ""
+
+
+class Source(_Section):
+    """`[tables.<name>]`: where one table comes from; nothing said: a file of its name in `data`."""
+
+    path: str | None = None
+    sheet: str | None = None
+    encoding: str = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    query: str | None = None
+    database: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.path is not None and self.query is not None:
+            raise ValueError("path and query exclude each other")
+        if self.database is not None and self.query is None:
+            raise ValueError("database needs a query")
+        if self.sheet is not None and self.path is None:
+            raise ValueError("sheet needs a path")
+        if self.query is not None and {"encoding", "delimiter"} & self.model_fields_set:
+            raise ValueError("encoding and delimiter go with path, not with query")
+        return self
+
+
+class LabelSettings(_Section):
+    """`[label]`"""
+
+    source: Literal["returns", "outcomes"] | None = Field(default=None, alias="from")
+    returned_ppm: float | None = Field(default=None, gt=0, le=1_000_000)
+    within_days: float | None = Field(default=None, gt=0)
+    reporting_days: float = Field(default=30, ge=0)
+    treatment: Literal["leave_out"] = "leave_out"
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        stated = [name for name in ("returned_ppm", "within_days") if getattr(self, name) is not None]
+        if self.source == "outcomes" and stated:
+            raise ValueError(f'{stated[0]} has no meaning with from = "outcomes"')
+        return self
+
+
+class CostSettings(_Section):
+    """Money per lot, in the site's own currency; a tier's that are absent are the decision's."""
+
+    cost_of_inspection: float | None = Field(default=None, ge=0)
+    cost_of_escape: float | None = Field(default=None, ge=0)
+    cost_of_escape_per_unit: float | None = Field(default=None, ge=0)
+    cost_of_hold: float | None = Field(default=None, ge=0)
+
+
+class DecisionSettings(_Section):
+    """`[decision]`"""
+
+    at: Literal["shipped_at", "produced_at"] = "shipped_at"
+    again_every: str | None = None
+    until_age_days: float = Field(default=1095, gt=0)
+    min_units: int = Field(default=1, ge=1)
+    cost_of_inspection: float = Field(default=400.0, ge=0)
+    cost_of_escape: float = Field(default=9000.0, ge=0)
+    cost_of_escape_per_unit: float = Field(default=0.0, ge=0)
+    cost_of_hold: float = Field(default=1500.0, ge=0)
+    inspection_finds: float = Field(default=0.9, ge=0, le=1)
+    inspections_per_day: float | None = Field(default=None, gt=0)
+    tier: dict[str, CostSettings] = {}
+
+    @model_validator(mode="after")
+    def _readable_duration(self) -> Self:
+        if self.again_every is not None and duration(self.again_every) <= 0:
+            raise ValueError("again_every must be longer than nothing")
+        return self
+
+
+class Settings(_Section):
+    """A whole `lotrisk.toml`."""
+
+    site: SiteSettings = SiteSettings()
+    sql: SqlSettings = SqlSettings()
+    databases: dict[str, str] = {}
+    tables: dict[str, Source] = {}
+    label: LabelSettings = LabelSettings()
+    decision: DecisionSettings = DecisionSettings()
+
+    @model_validator(mode="after")
+    def _known_tables(self) -> Self:
+        for name in self.tables:
+            if name not in TABLES:
+                raise ValueError(f"unknown table tables.{name}{nearest(name, TABLES)}")
+        return self
+
+
+def duration(text: str) -> int:
+    """Microseconds of "90d" or "12h"; ValueError for anything else."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([dh])\s*", text)
+    if found is None:
+        raise ValueError(f'"{text}" is not a duration like "90d" or "12h"')
+    return round(float(found[1]) * _UNITS[found[2]])
+
+
+def nearest(name: str, names: Any) -> str:
+    """Half a sentence that leads from a misspelt name to the right one."""
+    names = sorted(names)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+
+
+def fault(error: ValidationError) -> str:
+    """The first thing wrong, in one line. The value is not repeated: it may be a password."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {place}{nearest(str(first['loc'][-1]), _names_in(first['loc'][:-1]))}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _names_in(section: tuple[int | str, ...]) -> list[str]:
+    models: dict[str, type[BaseModel]] = {
+        "site": SiteSettings,
+        "sql": SqlSettings,
+        "tables": Source,
+        "label": LabelSettings,
+        "decision": CostSettings if len(section) > 1 else DecisionSettings,
+    }
+    model = models[str(section[0])] if section else Settings
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,0 +1,111 @@
+"""Rows with one key are versions of one fact: which stood, and when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.asof import FOREVER
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Rows that stood for a time, in order of key and known time, and what became of the others."""
+
+    rows: Array
+    first: Array
+    superseded: Array
+    contradictions: Array
+    """Rows that differ from another one with the same key and known time."""
+    duplicates: int
+    """Rows that repeat another one, collapsed into it."""
+    versions: int
+    """Standing rows that replace an earlier one of their fact."""
+    deletions: int
+
+
+def standing(keys: Sequence[Array], known: Array, deleted: Array, contents: Sequence[Array]) -> Standing:
+    """Orders the versions of each fact, the rows with equal `keys`, by `known`.
+
+    A later version ends the one before, and so does a deletion, which leaves no row of its own. Of a deletion
+    only key and known time count. All arrays have shape (rows,).
+    """
+    order = _ordered(keys, known)
+    same_key = _repeats(keys, order)
+    tie = same_key & _repeats([known], order)
+    order, contradictions, duplicates = _settle(order, tie, deleted, contents)
+    if tie.any():
+        same_key = _repeats(keys, order)
+    known = known[order]
+    gone = deleted[order]
+    starts = np.flatnonzero(~same_key)
+    superseded = np.full(len(order), FOREVER, dtype=np.int64)
+    followed = np.flatnonzero(same_key)
+    superseded[followed - 1] = known[followed]
+    # A deletion says nothing about when its fact was first known.
+    first_of_fact = np.minimum.reduceat(np.where(gone, FOREVER, known), starts) if len(starts) else known
+    fact = np.cumsum(~same_key) - 1
+    live = np.flatnonzero(~gone)
+    return Standing(
+        rows=order[live],
+        first=first_of_fact[fact[live]],
+        superseded=superseded[live],
+        contradictions=contradictions,
+        duplicates=duplicates,
+        versions=int(np.count_nonzero(np.diff(fact[live]) == 0)),
+        deletions=int(gone.sum()),
+    )
+
+
+def _ordered(keys: Sequence[Array], known: Array) -> Array:
+    """Rows by key and known time. Codes go into one number that sorts fast; times are looked at where it ties."""
+    packed = np.zeros(len(known), dtype=np.int64)
+    size = 1
+    wide = []
+    for key in keys:
+        values = int(key.max(initial=-1)) + 2  # from -1 on, null
+        if key.min(initial=0) >= -1 and size * values < 2**62:
+            packed, size = packed * values + (key + 1), size * values
+        else:
+            wide.append(key)
+    order = np.argsort(packed)
+    repeats = _repeats([packed], order)
+    tied = repeats.copy()
+    tied[:-1] |= repeats[1:]
+    rows = order[tied]
+    order[tied] = rows[np.lexsort((known[rows], *(key[rows] for key in wide), packed[rows]))]
+    return order
+
+
+def _repeats(columns: Sequence[Array], order: Array) -> Array:
+    """Whether each row, in this order, equals the one before it."""
+    same = np.zeros(len(order), dtype=bool)
+    same[1:] = True
+    for column in columns:
+        values = column[order]
+        same[1:] &= values[1:] == values[:-1]
+    return same
+
+
+def _settle(order: Array, tie: Array, deleted: Array, contents: Sequence[Array]) -> tuple[Array, Array, int]:
+    """Takes out of `order` what ties: repetitions but for one, and all rows of a contradiction."""
+    if not tie.any():
+        return order, np.empty(0, dtype=np.int64), 0
+    run = np.cumsum(~tie) - 1
+    later = np.flatnonzero(tie)
+    these, those = order[later], order[later - 1]
+    differs = deleted[these] != deleted[those]
+    alive = ~deleted[these]
+    for values in contents:
+        a, b = values[these], values[those]
+        unlike = a != b
+        if values.dtype.kind == "f":
+            unlike &= ~(np.isnan(a) & np.isnan(b))
+        differs |= unlike & alive
+    torn = np.zeros(run[-1] + 1, dtype=bool)
+    torn[run[later[differs]]] = True
+    contradicted = torn[run]
+    return order[~tie & ~contradicted], np.sort(order[contradicted]), int((tie & ~contradicted).sum())

@@ -1,0 +1,239 @@
+"""Which version serves: the registry's versions, and the one place that moves the alias `champion`.
+
+Two places hold the champion: MLflow's alias, which other tools see, and `state_dir/champion`, which this service
+follows, so that it starts and scores with the registry gone. A promotion first does all that can fail (read the
+bundle, write the file aside), then moves the alias, then puts the file in its place. Where that last step fails the
+alias is moved back; where the machine stops between the two, promoting the same version again mends it.
+
+A version's tag `replaced` holds the champions before it, latest first, so that rolling back twice goes back twice.
+"""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.bundle import read_bundle
+from features.card import ModelCard, iso
+from features.errors import BundleRefused, UnknownVersion
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ALIAS = "champion"
+REMEMBERED = 100  # champions in the tag `replaced`; a registry's tag holds 5,000 characters
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 by default: a person waits four minutes to hear that it is down
+}
+
+
+@dataclass(frozen=True)
+class VersionInfo:
+    """A registered version. What the card says is empty where `problem` says why there is no card."""
+
+    number: str
+    made_at: datetime
+    champion: bool
+    trained_until: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+    promote: bool | None = None
+    """Whether the champion rule was met when it was trained; `reasons` say why."""
+    reasons: list[str] = field(default_factory=list)
+    problem: str = ""
+
+
+def versions(name: str, *, tracking_uri: str, state_dir: Path) -> list[VersionInfo]:
+    """All versions of a site's model, the latest first."""
+    client = _client(tracking_uri, state_dir)
+    alias = _aliased(client, name)
+    found = []
+    for version in _registered(client, name):
+        made_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=version.creation_timestamp)
+        number = str(version.version)
+        try:
+            card = _card(state_dir / "bundles" / number)
+        except BundleRefused as refused:
+            found.append(VersionInfo(number, made_at, number == alias, problem=str(refused)))
+            continue
+        found.append(
+            VersionInfo(
+                number,
+                made_at,
+                number == alias,
+                trained_until=iso(card.trained_until),
+                figures=card.figures,
+                promote=card.champion.get("promote"),
+                reasons=list(card.champion.get("reasons", [])),
+            )
+        )
+    return found
+
+
+def promote(name: str, version: str, *, tracking_uri: str, state_dir: Path, reason: str = "") -> str | None:
+    """Make a version the champion; returns the one it replaced, None if there was none.
+
+    Promoting the champion again changes nothing but mends `state_dir/champion`. A bundle that is not on this
+    machine is taken from the registry. UnknownVersion and BundleRefused leave everything as it was.
+    """
+    client = _client(tracking_uri, state_dir)
+    _known(client, name, version)
+    present = _aliased(client, name)
+    if present == version:
+        _move(client, name, version, present=present, state_dir=state_dir, tags={})
+        return None
+    replaced = [] if present is None else [present, *_replaced(client, name, present)]
+    tags = {"replaced": " ".join(replaced[:REMEMBERED]), "promoted_because": reason}
+    _move(client, name, version, present=present, state_dir=state_dir, tags=tags)
+    return present
+
+
+def rollback(name: str, *, tracking_uri: str, state_dir: Path) -> str:
+    """Make the version that the champion replaced the champion again; returns its number.
+
+    UnknownVersion when there is no champion or it replaced none.
+    """
+    client = _client(tracking_uri, state_dir)
+    present = _aliased(client, name)
+    if present is None:
+        raise UnknownVersion(f"{name!r} has no champion to roll back from. {_existing(client, name)}")
+    earlier = _replaced(client, name, present)
+    if not earlier:
+        raise UnknownVersion(
+            f"version {present} of {name!r} replaced no other: nothing to roll back to. "
+            f"{_existing(client, name)} Promote one of them."
+        )
+    _known(client, name, earlier[0])
+    tags = {"replaced": " ".join(earlier[1:]), "promoted_because": f"rolled back from version {present}"}
+    _move(client, name, earlier[0], present=present, state_dir=state_dir, tags=tags)
+    return earlier[0]
+
+
+def champion(state_dir: Path) -> str | None:
+    """The version that serves here, by `state_dir/champion`; None before the first promotion."""
+    try:
+        return (state_dir / ALIAS).read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def fetch(name: str, version: str, *, tracking_uri: str, state_dir: Path) -> Path:
+    """The folder of a version's bundle, taken from the registry when it is not on this machine.
+
+    UnknownVersion for a number the registry does not hold, BundleRefused for one without a whole bundle.
+    """
+    folder = state_dir / "bundles" / version
+    if folder.exists():
+        return folder
+    client = _client(tracking_uri, state_dir)
+    run_id = _known(client, name, version).run_id
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.parent))
+    try:
+        if not any(item.path == "bundle/card.json" for item in client.list_artifacts(run_id, "bundle")):
+            raise BundleRefused(
+                f"version {version} of {name!r} has no bundle: its training did not finish. Train again."
+            )
+        client.download_artifacts(run_id, "bundle", str(made))
+        _read(made / "bundle", version)
+        (made / "bundle").replace(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder
+
+
+def _move(
+    client: "MlflowClient", name: str, version: str, *, present: str | None, state_dir: Path, tags: dict[str, str]
+) -> None:
+    """Alias and file to `version`, both or none. `tags` are set before: they speak only of a champion."""
+    folder = fetch(name, version, tracking_uri=client.tracking_uri, state_dir=state_dir)
+    _read(folder, version)
+    aside = state_dir / f".{ALIAS}-{os.getpid()}"
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(version + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        for tag, said in tags.items():
+            client.set_model_version_tag(name, version, tag, said)
+        client.set_registered_model_alias(name, ALIAS, version)
+        try:
+            aside.replace(state_dir / ALIAS)
+        except OSError:
+            if present is None:
+                client.delete_registered_model_alias(name, ALIAS)
+            else:
+                client.set_registered_model_alias(name, ALIAS, present)
+            raise
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _read(folder: Path, version: str) -> None:
+    stated = read_bundle(folder).card.version
+    if stated != version:
+        raise BundleRefused(
+            f"{folder} is the bundle of version {stated or '-'}, not {version}. Give the right one back."
+        )
+
+
+def _card(folder: Path) -> ModelCard:
+    try:
+        return ModelCard.from_json((folder / "card.json").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleRefused(f"no bundle in {folder}. Promoting the version looks for it in the registry.") from error
+
+
+def _client(tracking_uri: str, state_dir: Path) -> "MlflowClient":
+    """MLflow that says nothing and calls nobody but its own server; it reads these settings when first imported."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    for setting, value in _SETTINGS.items():
+        os.environ.setdefault(setting, value)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+
+
+def _registered(client: "MlflowClient", name: str) -> list[Any]:
+    """MLflow's versions of a model, the latest first."""
+    found: list[Any] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f'name = "{name}"', page_token=token)
+        found.extend(page)
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda version: -int(version.version))
+
+
+def _aliased(client: "MlflowClient", name: str) -> str | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        number = client.get_registered_model(name).aliases.get(ALIAS)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return None if number is None else str(number)
+
+
+def _known(client: "MlflowClient", name: str, version: str) -> Any:
+    for known in _registered(client, name):
+        if str(known.version) == version:
+            return known
+    raise UnknownVersion(f"version {version} of {name!r} is not in the registry. {_existing(client, name)}")
+
+
+def _existing(client: "MlflowClient", name: str) -> str:
+    numbers = [str(known.version) for known in _registered(client, name)]
+    return f"There are versions {', '.join(reversed(numbers))}." if numbers else "There are none: train first."
+
+
+def _replaced(client: "MlflowClient", name: str, version: str) -> list[str]:
+    return str(client.get_model_version(name, version).tags.get("replaced", "")).split()

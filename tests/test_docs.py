@@ -1,0 +1,142 @@
+"""The documents run: every ```console block of README.md and docs/*.md, in order, one shell a document.
+
+A line that begins with `$ ` is a command, `> ` continues it, anything else is what it prints and is not compared. The
+shell starts in an empty folder and stops at the first command that fails. A block that cannot run here has the line
+`<!-- not run: reason -->` before it. Shell blocks of another kind would escape the test, so there are none.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.tree import ROOT, project_files
+
+MINUTES = 10
+NOT_RUN = re.compile(r"<!-- not run: \S.* -->$")
+FENCE = re.compile(r"```(\w*)")
+
+
+@dataclass(frozen=True)
+class Block:
+    kind: str
+    lines: tuple[str, ...]
+    before: str
+
+    @property
+    def is_run(self) -> bool:
+        return self.kind == "console" and not NOT_RUN.match(self.before)
+
+    @property
+    def commands(self) -> list[str]:
+        return [line[2:] for line in self.lines if line.startswith(("$ ", "> "))]
+
+
+def blocks(document: str) -> list[Block]:
+    """The fenced blocks, each with the last line that is not blank before it."""
+    found, lines, before, kind = [], [], "", None
+    for line in document.splitlines():
+        fence = FENCE.match(line)
+        if kind is None and fence:
+            kind, lines = fence[1], []
+        elif kind is not None and line == "```":
+            found.append(Block(kind, tuple(lines), before))
+            kind, before = None, ""
+        elif kind is not None:
+            lines.append(line)
+        elif line.strip():
+            before = line.strip()
+    assert kind is None, f"a ```{kind} block is not closed"
+    return found
+
+
+def run(document: str, folder: Path) -> None:
+    """Runs what the document says is run; raises AssertionError with the shell's trace when a command fails."""
+    commands = [command for block in blocks(document) if block.is_run for command in block.commands]
+    script = "\n".join(["trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT", "set -xeuo pipefail", *commands])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    output = folder.with_name(f"{folder.name}.log")
+    with output.open("w") as log:
+        shell = subprocess.Popen(
+            ["bash", "-c", script],
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status = shell.wait(timeout=60 * MINUTES)
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGKILL)
+            shell.wait()
+            status = -1
+    assert status == 0, f"status {status}:\n" + "\n".join(output.read_text().splitlines()[-40:])
+
+
+def documents() -> list[Path]:
+    return [path for path in project_files() if path == Path("README.md") or path.match("docs/*.md")]
+
+
+def written(path: Path) -> str:
+    return (ROOT / path).read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", documents(), ids=str)
+def test_the_document_runs(path: Path, tmp_path: Path) -> None:
+    run(written(path), tmp_path)
+
+
+@pytest.mark.parametrize("path", documents(), ids=str)
+def test_every_shell_block_is_a_console_block_with_commands(path: Path) -> None:
+    found = blocks(written(path))
+    assert [block for block in found if block.kind in ("", "sh", "bash", "shell", "zsh")] == []
+    assert [block for block in found if block.kind == "console" and not block.commands] == []
+
+
+CONSOLE = "Text.\n\n```console\n{}\n```\n"
+
+
+@pytest.mark.parametrize(
+    "bad", ["$ false", "$ false\n$ true", "$ lotrisk-misspelt", "$ false | true", "$ echo $NEVER_SET"]
+)
+def test_a_failing_command_is_caught(bad: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"status \d+"):
+        run(CONSOLE.format("$ true") + CONSOLE.format(bad), tmp_path)
+
+
+def test_blocks_share_a_folder_and_a_shell_and_output_is_not_a_command(tmp_path: Path) -> None:
+    first = CONSOLE.format("$ HERE=1\n$ cat > lots.txt <<EOF\n> L1\n> EOF\nfalse")
+    run(first + CONSOLE.format('$ test "$HERE$(cat lots.txt)" = 1L1'), tmp_path)
+
+
+def test_a_block_with_a_reason_is_not_run(tmp_path: Path) -> None:
+    run("<!-- not run: it needs a display -->\n" + CONSOLE.format("$ false").removeprefix("Text.\n"), tmp_path)
+
+
+def test_a_reason_covers_one_block_only(tmp_path: Path) -> None:
+    document = "<!-- not run: it needs a display -->\n```console\n$ true\n```\n\n```console\n$ false\n```\n"
+    with pytest.raises(AssertionError, match=r"status 1"):
+        run(document, tmp_path)
+
+
+def test_a_marker_without_a_reason_does_not_count(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"status 1"):
+        run("<!-- not run: -->\n```console\n$ false\n```\n", tmp_path)
+
+
+def test_what_a_document_leaves_running_is_ended(tmp_path: Path) -> None:
+    run(CONSOLE.format("$ sleep 600 &\n$ echo $! > pid"), tmp_path)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_block_left_open_is_caught() -> None:
+    with pytest.raises(AssertionError, match="not closed"):
+        blocks("```console\n$ true\n")

@@ -1,0 +1,127 @@
+"""Chooses and fits the map from out-of-time margins to risks, by how many failures there are to learn from.
+
+Counted is the rarer of failed and not failed: under 10 the model's margins are only moved to the observed
+rate, under 200 Platt's sigmoid is fitted, from 1,000 on isotonic regression, between whichever of the two
+predicted later blocks better from earlier ones.
+"""
+
+import numpy as np
+from scipy.optimize import brentq, isotonic_regression
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from features.calibration import LARGEST_LOG_ODDS, Calibration
+from features.histories import Array
+
+MIN_FOR_SLOPE = 10  # about ten events a fitted parameter (Peduzzi et al. 1996); Platt's smoothing carries the second
+MIN_FOR_ISOTONIC = 200  # isotonic overfits below 200 to 1,000 cases (Niculescu-Mizil & Caruana 2005)
+ALWAYS_ISOTONIC = 1_000
+TIME_FOLDS = 5
+
+
+def fit_calibration(margin: Array, failed: Array, *, block: Array) -> Calibration:
+    """The calibration of a model whose out-of-time margins are `margin`.
+
+    `margin`: float64, log odds, shape (judgements,); `failed`: bool or 0/1, same shape; `block`: int64, same
+    shape, rising with time (blocks are kept whole when earlier ones predict later ones).
+    Nothing to learn from (no rows): identity. Deterministic; row order changes at most the last bits.
+    Raises ValueError for other shapes, values that are not finite and labels that are neither 0 nor 1.
+    """
+    margin, failed = np.asarray(margin, dtype=np.float64), np.asarray(failed, dtype=np.float64)
+    if margin.ndim != 1 or not margin.shape == failed.shape == np.shape(block):
+        raise ValueError(
+            f"margin, failed and block have shapes {margin.shape}, {failed.shape} and {np.shape(block)}. "
+            "Give one value of each a judgement."
+        )
+    if not np.isfinite(margin).all() or not np.isin(failed, (0.0, 1.0)).all():
+        raise ValueError("margin must be finite and failed 0 or 1. Leave judgements without a label out.")
+    if not len(margin):
+        return Calibration("identity")
+    rarer = _rarer(failed)
+    if rarer < MIN_FOR_SLOPE:
+        return _shift(margin, failed)
+    if rarer >= ALWAYS_ISOTONIC:
+        return _isotonic(margin, failed)
+    if rarer >= MIN_FOR_ISOTONIC and _isotonic_predicts_better(margin, failed, np.asarray(block)):
+        return _isotonic(margin, failed)
+    return _platt(margin, failed)
+
+
+def _rarer(failed: Array) -> int:
+    return int(min(failed.sum(), len(failed) - failed.sum()))
+
+
+def _smoothed(failures: float, of: float) -> float:
+    """A share that is never 0 or 1: half a failure more in one judgement more (Krichevsky & Trofimov 1981)."""
+    return (failures + 0.5) / (of + 1.0)
+
+
+def _shift(margin: Array, failed: Array) -> Calibration:
+    """The model's own spread, moved until its mean risk is the observed, smoothed rate: one number fitted."""
+    rate = _smoothed(failed.sum(), len(failed))
+    reach = float(np.abs(margin).max()) + LARGEST_LOG_ODDS
+    return Calibration("platt", 1.0, float(brentq(lambda by: float(expit(margin + by).mean()) - rate, -reach, reach)))
+
+
+def _platt(margin: Array, failed: Array) -> Calibration:
+    """Platt's sigmoid with his smoothed targets (Platt 1999), which keep it finite where the classes part cleanly.
+
+    A target t is a failure of weight t and a non-failure of weight 1 - t. Where the margin orders the
+    judgements the wrong way round (slope not above 0), every judgement gets the smoothed rate.
+    """
+    failures = failed.sum()
+    targets = np.where(failed == 1.0, (failures + 1.0) / (failures + 2.0), 1.0 / (len(failed) - failures + 2.0))
+    centre, spread = float(margin.mean()), float(margin.std())
+    if spread > 1e-9 * max(1.0, abs(centre)):
+        standard = (margin - centre) / spread
+        model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10).fit(
+            np.concatenate((standard, standard))[:, None],
+            np.repeat((1, 0), len(margin)),
+            sample_weight=np.concatenate((targets, 1.0 - targets)),
+        )
+        slope = float(model.coef_[0, 0]) / spread
+        if slope > 0.0:
+            return Calibration("platt", slope, float(model.intercept_[0]) - slope * centre)
+    return Calibration("platt", 0.0, float(logit(targets.mean())))
+
+
+def _isotonic(margin: Array, failed: Array) -> Calibration:
+    """Pooled neighbours (Zadrozny & Elkan 2002), joined at the pools' mean margins (Oron & Flournoy 2017).
+
+    Joining centres keeps the order within a pool, which steps would turn into ties. A lowest pool without
+    failures gets its smoothed share, at most the next pool's, and the highest likewise: log loss stays finite.
+    """
+    margins, place, cases = np.unique(margin, return_inverse=True, return_counts=True)
+    failures = np.bincount(place, weights=failed)
+    pools = isotonic_regression(failures / cases, weights=cases).blocks[:-1]
+    size = np.add.reduceat(cases, pools)
+    shares = np.add.reduceat(failures, pools) / size
+    if shares[0] == 0.0:
+        shares[0] = min([_smoothed(0.0, size[0]), *shares[1:2]])
+    if shares[-1] == 1.0:
+        shares[-1] = max([_smoothed(size[-1], size[-1]), *shares[-2:-1]])
+    centres, kept = np.unique(np.add.reduceat(margins * cases, pools) / size, return_index=True)
+    rising = np.maximum.accumulate(shares[kept])
+    return Calibration("isotonic", knots=tuple(zip(centres.tolist(), rising.tolist(), strict=True)))
+
+
+def _isotonic_predicts_better(margin: Array, failed: Array, block: Array) -> bool:
+    """Whether, each of up to five spans of time predicted from those before it, isotonic's log loss is lower."""
+    fold = _time_folds(block)
+    losses = {_platt: 0.0, _isotonic: 0.0}
+    for later in range(1, int(fold.max()) + 1):
+        past, now = fold < later, fold == later
+        if _rarer(failed[past]) < MIN_FOR_SLOPE:
+            continue
+        for fit in losses:
+            risk = fit(margin[past], failed[past]).apply(margin[now])
+            losses[fit] -= float(np.log(np.where(failed[now] == 1.0, risk, 1.0 - risk)).sum())
+    return losses[_isotonic] < losses[_platt]
+
+
+def _time_folds(block: Array) -> Array:
+    """The fold of each judgement, 0 the earliest: whole blocks, about equally many judgements a fold."""
+    _, place, size = np.unique(block, return_inverse=True, return_counts=True)
+    before = np.cumsum(size) - size
+    _, fold = np.unique(before * TIME_FOLDS // len(block), return_inverse=True)
+    return np.asarray(fold[place])

@@ -1,0 +1,67 @@
+"""Walking forward through time: a block is scored by what was learned before it began."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from features.asof import FOREVER, Array, before, within
+from features.errors import CannotTrain
+from features.histories import Histories
+from features.judgements import Judgements
+from features.rules import Rules
+from training.fit import Known, known_by
+
+BLOCKS = 12
+FIRST_SHARE = 0.1  # of the mature judgements come before the first block; blocks too early to learn from say so
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True)
+class Block(Generic[M]):
+    """`rows` of the judgements with `as_of` in [start, end), what was `known` by its start and what was learned.
+
+    `model` is None where that was too little, and `why` says so.
+    """
+
+    start: int
+    rows: Array
+    known: Known
+    model: M | None
+    why: str = ""
+
+
+def walk_forward(
+    judgements: Judgements,
+    histories: Histories,
+    rules: Rules,
+    *,
+    starts: Sequence[int],
+    fit: Callable[[Known], M],
+) -> Iterator[Block[M]]:
+    """For each block: `fit` on what was known strictly before its start, judgements mature by then.
+
+    That is the embargo, and there is no other. The last block has no end. Blocks without judgements are left out.
+    """
+    for start, end in zip(starts, [*starts[1:], FOREVER], strict=True):
+        rows = np.flatnonzero(within(judgements.as_of, start, end))
+        if not len(rows):
+            continue
+        known = known_by(histories, rules, until=start)
+        try:
+            yield Block(start, rows, known, fit(known))
+        except CannotTrain as too_little:
+            yield Block(start, rows, known, None, str(too_little))
+
+
+def block_starts(as_of: Array, *, blocks: int = BLOCKS) -> list[int]:
+    """Starts of about equally large blocks after the first share of judgements, int64 microseconds, ascending."""
+    if not len(as_of):
+        return []
+    ordered = np.sort(as_of)
+    first = int(len(ordered) * FIRST_SHARE)
+    places = first + (np.arange(blocks) * (len(ordered) - first)) // blocks
+    starts = np.unique(ordered[places])
+    return [int(start) for start in starts if before(ordered[0], start)]
