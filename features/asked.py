@@ -44,7 +44,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Used:
-    """Own genealogy: supplier lots used, quantity (NaN: not said), `row` of supplier_lots as known then (-1: unknown)."""
+    """Own genealogy: supplier lots used, quantity (NaN: not said), float64, shape (entries,)."""
 
     of: Array
     supplier_lot: Array

@@ -1,6 +1,7 @@
 """Features of judged lots: one function, whether for a million lots or for one at the gate."""
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from features.layout import choose_layout as _choose_layout
 from features.rules import Rules
 
 GROUPS = (production, supplier, field, own)
+PARTS = tuple(group.__name__.rsplit(".", 1)[1] for group in GROUPS)
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,28 @@ class Features:
         return self.matrix[:, self.names.index(name)]
 
 
-def choose_layout(histories: Histories, until: int, *, rules: Rules) -> Layout:
-    """All that is chosen from data, from rows known strictly before `until`."""
-    return _choose_layout(histories, until, rules=rules, priors=_priors)
+def choose_layout(histories: Histories, until: int, *, rules: Rules, parts: tuple[str, ...] = PARTS) -> Layout:
+    """All that is chosen from data, from rows known strictly before `until`. `parts`: the feature groups in use."""
+    return _choose_layout(histories, until, rules=rules, parts=parts, priors=_priors)
 
 
 def columns(layout: Layout) -> list[FeatureSpec]:
     """The matrix's columns in order."""
-    return [spec for group in GROUPS for spec in group.columns(layout)]
+    return [spec for group in groups_of(layout) for spec in group.columns(layout)]
+
+
+def groups_of(layout: Layout) -> list[ModuleType]:
+    """The feature groups in use."""
+    return [group for part, group in zip(PARTS, GROUPS, strict=True) if part in layout.parts]
 
 
 def build_features(judgements: Judgements, histories: Histories, layout: Layout) -> Features:
     """What was known about each judged lot strictly before its `as_of`."""
     asked = ask(judgements, histories, layout.rules)
     names = [spec.name for spec in columns(layout)]
+    built = [group.build(asked, histories, layout) for group in groups_of(layout)]
+    values = {name: column for group in built for name, column in group.items()}
     matrix = np.empty((len(judgements), len(names)))
-    values = {name: column for group in GROUPS for name, column in group.build(asked, histories, layout).items()}
     for place, name in enumerate(names):
         matrix[:, place] = values[name]
     return Features(names, matrix)

@@ -39,6 +39,7 @@ def is_number(kind: "pa.DataType") -> bool:
 
 def read_text(column: Column) -> Column:
     """Text of any plain column; whole numbers have no decimal point, so that id 5.0 is "5"; blank is null."""
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     kind = column.type
     types = pa.types
     if types.is_dictionary(kind):
@@ -101,9 +102,8 @@ def _float_text(column: Column) -> Column:
     values = _float64(column.cast(pa.float64()))
     whole = (np.rint(values) == values) & (np.abs(values) < 2**53)
     integers = pa.array(np.where(whole, values, 0).astype(np.int64)).cast(pa.string())
-    # Shortest text of the column's own width: a float32 0.1 is "0.1".
-    others = pa.chunked_array([column.cast(pa.string())] if isinstance(column, pa.Array) else column.cast(pa.string()))
-    text = pc.if_else(pa.array(whole), integers, others.combine_chunks())
+    # The cast writes the shortest text of the column's own width: a float32 0.1 is "0.1".
+    text = pc.if_else(pa.array(whole), integers, column.cast(pa.string()))
     return pc.if_else(pa.array(np.isnan(values)), pa.scalar(None, pa.string()), text)
 
 

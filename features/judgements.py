@@ -60,7 +60,7 @@ def judge(histories: Histories, rules: Rules, *, until: int) -> Judgements:
 
 
 def judge_as_known(histories: Histories, rules: Rules, *, until: int) -> Judgements:
-    """Judgements as evidence about other lots: each from the first news of its moment, so that no later row moves it."""
+    """Judgements as evidence about other lots: each from the first news of its moment: no later row moves it."""
     shipped, known = first_known_shipped(histories)
     moment = _produced(histories, earliest=True) if rules.decision.at == "produced_at" else shipped
     judged = _judgements(histories, rules, moment, shipped, until=until)

@@ -54,10 +54,11 @@ class Prior:
 
 @dataclass(frozen=True)
 class Layout:
-    """What training chose and scoring follows; kept in the card."""
+    """What training chose and scoring follows; kept in the card. `parts`: the feature groups in use, by module."""
 
     until: int
     rules: Rules
+    parts: tuple[str, ...]
     delay: int
     tables: tuple[str, ...]
     attributes: tuple[Attribute, ...]
@@ -80,6 +81,7 @@ class Layout:
         return cls(
             until=stored["until"],
             rules=Rules(LabelRule(**rules["label"]), DecisionRule(**decision), rules["known_until"]),
+            parts=tuple(stored["parts"]),
             delay=stored["delay"],
             tables=tuple(stored["tables"]),
             attributes=tuple(Attribute(**{**a, "levels": tuple(a["levels"])}) for a in stored["attributes"]),
@@ -93,7 +95,7 @@ class Layout:
 Priors = Callable[[Histories, Layout], dict[str, Prior]]
 
 
-def choose_layout(histories: Histories, until: int, *, rules: Rules, priors: Priors) -> Layout:
+def choose_layout(histories: Histories, until: int, *, rules: Rules, parts: tuple[str, ...], priors: Priors) -> Layout:
     """Chooses from what was known strictly before `until`. `priors`: the groups' own, see `features.build`."""
     seen = histories.known_before(until)
     none = np.empty(0, dtype=np.int64)
@@ -105,6 +107,7 @@ def choose_layout(histories: Histories, until: int, *, rules: Rules, priors: Pri
     layout = Layout(
         until=until,
         rules=rules,
+        parts=parts,
         delay=delay,
         tables=tuple(sorted(name for name, table in seen.tables.items() if len(table))),
         attributes=tuple(_attributes(seen)),

@@ -81,10 +81,10 @@ def _encode_ids(raw: "dict[str, pa.Table]") -> dict[str, Vocabulary]:
         for column in TABLES[name].columns:
             if column.kind == "id" and column.name in table.column_names:
                 place = table.column_names.index(column.name)
-                text = read_text(table[column.name]).combine_chunks().dictionary_encode()
+                text = read_text(table[column.name]).dictionary_encode()
                 raw[name] = table = table.set_column(place, column.name, text)
                 found.setdefault(column.of, []).append(text.dictionary)
-    return {kind: Vocabulary(pa.chunked_array(parts).unique().drop_null().to_pylist()) for kind, parts in found.items()}
+    return {kind: Vocabulary(pa.chunked_array(parts).unique().to_pylist()) for kind, parts in found.items()}
 
 
 def _lots(table: Table, codes: int) -> Lots:

@@ -126,7 +126,7 @@ def _validated(stated: dict[str, Any], file: Path) -> Settings:
         raise SettingsError(f"{file}: {fault(error)}") from None
     try:
         ZoneInfo(settings.site.timezone)
-    except (OSError, ValueError):
+    except (OSError, KeyError, ValueError):
         raise SettingsError(
             f'{file}: site.timezone: "{settings.site.timezone}" is not an IANA time zone like "Europe/Ljubljana"'
         ) from None

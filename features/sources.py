@@ -55,10 +55,7 @@ class Sources:
                 if self._site.prelude.strip():
                     self._duckdb.execute(self._site.prelude)
             what = f"tables.{table}.query"
-            answer = self._duckdb.sql(query)
-            if answer is None:
-                raise SourceUnreachable(f"{what}: gives no rows; end it with a select")
-            return answer.to_arrow_table()
+            return self._duckdb.sql(query).to_arrow_table()
         except (duckdb.Error, pa.ArrowInvalid) as error:
             looked = ", ".join(str(folder) for folder in self._site.data)
             raise SourceUnreachable(f"{what}: {_line(error)} (files are looked for in {looked})") from None

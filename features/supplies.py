@@ -27,7 +27,7 @@ class Supplies:
     groups: int
 
     def mean(self, values: Array) -> Array:
-        """Weighted mean by judgement and group of the rows that have a value; float64 (judgements, groups), NaN: none."""
+        """Weighted mean by judgement and group of the rows that have a value; (judgements, groups), NaN: none."""
         there = np.flatnonzero(~np.isnan(values) & (self.group >= 0))
         weight = self.weight[there]
         total, weights = self._sum(there, weight * values[there]), self._sum(there, weight)

@@ -7,7 +7,7 @@ import lightgbm
 import numpy as np
 
 from features.asof import Array
-from features.build import build_features, choose_layout, columns
+from features.build import PARTS, build_features, choose_layout, columns
 from features.card import FeatureSpec
 from features.errors import CannotTrain
 from features.histories import Histories
@@ -24,7 +24,7 @@ PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "learning_rate": 0.04,
     "num_leaves": 15,
-    "min_data_in_leaf": 15,
+    "min_data_in_leaf": 20,
     "extra_trees": True,
     "feature_fraction": 0.4,
     "bagging_fraction": 0.8,
@@ -76,7 +76,9 @@ def known_by(histories: Histories, rules: Rules, *, until: int) -> Known:
     return Known(past, rules, until, judged, label(judged, past, rules, until=until))
 
 
-def fit_trees(known: Known, *, rounds: int, seed: int, parameters: dict[str, Any] | None = None) -> Trees:
+def fit_trees(
+    known: Known, *, rounds: int, seed: int, parts: tuple[str, ...] = PARTS, parameters: dict[str, Any] | None = None
+) -> Trees:
     """Fits on the mature judgements. CannotTrain where there are too few of either kind."""
     rows = known.labels.usable
     failed = known.labels.failed[rows].astype(np.float64)
@@ -86,7 +88,7 @@ def fit_trees(known: Known, *, rounds: int, seed: int, parameters: dict[str, Any
             f"{len(rows)} mature judgements of {len(known.judgements)}, {failures} failed and {good} held up: "
             f"at least {MIN_FAILURES} of each are needed. Wait, or look at [label] and [decision]."
         )
-    layout = choose_layout(known.histories, known.until, rules=known.rules)
+    layout = choose_layout(known.histories, known.until, rules=known.rules, parts=parts)
     matrix = build_features(known.judgements.take(rows), known.histories, layout).matrix
     booster = boost(matrix, failed, columns(layout), rounds=rounds, seed=seed, parameters=parameters)
     return Trees(layout, booster, matrix, failed, rows)

@@ -1,4 +1,4 @@
-"""A model as of a cut: rounds, calibration and figures from out-of-time scores, then one refit on all that is mature."""
+"""A model as of a cut: rounds and calibration from out-of-time scores, then one refit on all that is mature."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from features.asof import DAY, Array
-from features.build import Features, build_features
+from features.build import PARTS, Features, build_features
 from features.calibration import Calibration
 from features.groups.field import RATES
 from features.histories import Histories
@@ -82,7 +82,12 @@ def fit_model(
 
 
 def score_out_of_time(
-    known: Known, *, seed: int, parameters: dict[str, Any] | None = None, progress: Progress = lambda *_: None
+    known: Known,
+    *,
+    seed: int,
+    parts: tuple[str, ...] = PARTS,
+    parameters: dict[str, Any] | None = None,
+    progress: Progress = lambda *_: None,
 ) -> OutOfTime:
     """Walks forward over the mature judgements, each block scored, calibrated and compared by what came before it."""
     judged, rules = known.judgements, known.rules
@@ -92,7 +97,7 @@ def score_out_of_time(
         known.histories,
         rules,
         starts=starts,
-        fit=lambda past: fit_trees(past, rounds=max(ROUNDS), seed=seed, parameters=parameters),
+        fit=lambda past: fit_trees(past, rounds=max(ROUNDS), seed=seed, parts=parts, parameters=parameters),
     )
     done = _nothing()
     for number, block in enumerate(walk):
@@ -101,7 +106,7 @@ def score_out_of_time(
             continue
         features = build_features(judged.take(block.rows), known.histories, block.model.layout)
         margin = _margins(block.model, features.matrix, ROUNDS)
-        rates = _rates(features)
+        rates, base = shrunk_rates(features), np.full(len(block.rows), block.model.base_rate)
         by_then = label(judged.take(done.rows), block.known.histories, rules, until=block.start)
         seen, failed = by_then.usable, by_then.failed[by_then.usable] == 1
         rounds, calibration = _choose(done.margin[seen], failed, done.block[seen])
@@ -110,9 +115,9 @@ def score_out_of_time(
             rows=block.rows,
             margin=margin,
             risk=calibration.apply(margin[:, ROUNDS.index(rounds)]),
-            base_rate=np.full(len(block.rows), block.model.base_rate),
+            base_rate=base,
             rates=rates,
-            strongest=rates.get(rate, rates[PRODUCT_RATE]),
+            strongest=rates.get(rate, base),
             block=np.full(len(block.rows), number),
         )
         done = _joined(done, scored)
@@ -121,7 +126,7 @@ def score_out_of_time(
 
 def strongest_rate(rates: dict[str, Array], failed: Array) -> str:
     """The name of the rate with the least log loss; the product's while there are too few failures to choose by."""
-    if failed.sum() < MIN_FAILURES_TO_CHOOSE:
+    if failed.sum() < MIN_FAILURES_TO_CHOOSE or not rates:
         return PRODUCT_RATE
     return min(sorted(rates), key=lambda name: float(log_losses(rates[name], failed).mean()))
 
@@ -131,7 +136,7 @@ def time_blocks(as_of: Array) -> Array:
     if not len(as_of):
         return np.empty(0, dtype=np.int64)
     length = min(30 * DAY, max(int((as_of.max() - as_of.min()) // 12), DAY))
-    return (as_of - as_of.min()) // length
+    return np.asarray((as_of - as_of.min()) // length)
 
 
 def _choose(margin: Array, failed: Array, block: Array) -> tuple[int, Calibration]:
@@ -152,8 +157,10 @@ def _margins(trees: Trees, matrix: Array, rounds: tuple[int, ...]) -> Array:
     return np.stack([np.asarray(score) for score in scores], axis=1)
 
 
-def _rates(features: Features) -> dict[str, Array]:
+def shrunk_rates(features: Features) -> dict[str, Array]:
     """The shrunk trailing rates that the site has; a lot without a history of its own takes its product's."""
+    if RATES[PRODUCT_RATE] not in features.names:
+        return {}
     product = features.column(RATES[PRODUCT_RATE])
     there = {name: features.column(column) for name, column in RATES.items() if column in features.names}
     return {name: np.where(np.isnan(values), product, values) for name, values in there.items()}

@@ -131,11 +131,11 @@ def _client(tracking_uri: str) -> "MlflowClient":
 def _refuse_strange_bundles(client: "MlflowClient", name: str, bundles: Path) -> None:
     """A bundle is made after its version, so a higher number than the registry's means a lost or changed registry."""
     there = [int(folder.name) for folder in bundles.glob("[0-9]*") if folder.name.isdigit()]
-    known = [int(version.version) for version in client.search_model_versions(f'name = "{name}"')]
-    if max(there, default=0) > max(known, default=0):
+    numbers = [int(version.version) for version in client.search_model_versions(f'name = "{name}"')]
+    if max(there, default=0) > max(numbers, default=0):
         raise FileExistsError(
-            f"{bundles} holds version {max(there)}, the registry of {name!r} knows {len(known)} versions up to "
-            f"{max(known, default=0)}. Give the registry back, or move the bundles it does not know away."
+            f"{bundles} holds version {max(there)}, the registry of {name!r} knows {len(numbers)} versions up to "
+            f"{max(numbers, default=0)}. Give the registry back, or move the bundles it does not know away."
         )
 
 

@@ -129,7 +129,7 @@ def entity_rates(
 def priors(histories: Histories, layout: Layout) -> dict[str, Prior]:
     """Plant-wide rates, and how strongly each entity leans on them, from everything in the histories."""
     history = FieldHistory(histories, layout)
-    kinds = {**{e: "lots" for e in entities(layout)}, LOT: "lots", **{e: "" for e in OF_SUPPLIES if layout.groups}}
+    kinds = {**dict.fromkeys(entities(layout), "lots"), LOT: "lots", **{e: "" for e in OF_SUPPLIES if layout.groups}}
     until = np.array([layout.until])
     everything = {kind: _codes(histories, kind) for kind in kinds}
     settled = {k: history.outcomes(k).before(c, np.full(len(c), layout.until))[0] for k, c in everything.items()}

@@ -23,7 +23,7 @@ def columns(layout: Layout) -> list[FeatureSpec]:
     specs = [column("quantity", unit="units"), column("days_since_production", unit="days")]
     for attribute in _of_lots(layout):
         specs.append(column("lot_{attribute}", levels=_levels(attribute), attribute=attribute.label))
-    for entity, window in _pasts(layout):
+    for entity, _ in _pasts(layout):
         specs.append(column("{entity}_lots_7d", unit="lots", entity=entity))
         specs.append(column("{entity}_hours_since_lot", unit="hours", entity=entity))
     if layout.characteristics:

@@ -70,15 +70,21 @@ def site(database: Path, tmp_path: Path) -> Site:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """MLflow's server over HTTP, with its artifacts; in a thread, because `mlflow server` starts nine processes."""
-    from mlflow.server import app
+    from mlflow.server import constants
     from werkzeug.serving import make_server
 
     folder = tmp_path_factory.mktemp("server")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_BACKEND_STORE_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "mlflow-artifacts:/")
-        patch.setenv("_MLFLOW_SERVER_ARTIFACT_DESTINATION", str(folder / "artifacts"))
-        patch.setenv("_MLFLOW_SERVER_SERVE_ARTIFACTS", "true")
+        patch.setenv(constants.BACKEND_STORE_URI_ENV_VAR, f"sqlite:///{folder / 'mlflow.db'}")
+        patch.setenv(constants.ARTIFACT_ROOT_ENV_VAR, "mlflow-artifacts:/")
+        patch.setenv(constants.ARTIFACTS_DESTINATION_ENV_VAR, str(folder / "artifacts"))
+        patch.setenv(constants.SERVE_ARTIFACTS_ENV_VAR, "true")
+        patch.setenv("MLFLOW_TRACKING_URI", "")  # the server sets these four for the whole process
+        patch.setenv("MLFLOW_REGISTRY_URI", "")
+        patch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
+        patch.setattr("mlflow.tracking._model_registry.utils._registry_uri", None)
+        from mlflow.server import app
+
         server = make_server("127.0.0.1", 0, app, threaded=True)
         serving = Thread(target=server.serve_forever)
         serving.start()

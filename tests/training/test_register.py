@@ -204,9 +204,16 @@ def test_cut_off_before_the_bundle_leaves_no_half_of_it(
     assert read_bundle(tmp_path / "bundles" / "2").card.version == "2"
 
 
-def test_registering_prints_nothing(tmp_path: Path, state_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert train_elsewhere("quiet", tmp_path, state_dir) == "1"
+def test_registering_prints_nothing_and_writes_nowhere_else(
+    tmp_path: Path, state_dir: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    settings = {name: said for name, said in os.environ.items() if name.startswith("MLFLOW_")}
+    assert train_elsewhere("quiet", tmp_path / "state", state_dir) == "1"
     assert capfd.readouterr() == ("", "")
+    assert list((tmp_path / "here").iterdir()) == []
+    assert {name: said for name, said in os.environ.items() if name.startswith("MLFLOW_")} == settings
 
 
 def test_bundles_of_a_lost_registry_are_not_written_over(tmp_path: Path, state_dir: Path) -> None:

@@ -1,0 +1,44 @@
+"""What scores: the champion's bundle, or while there is none a shrunk trailing rate."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.bundle import Bundle, read_bundle
+from features.errors import UnknownVersion
+from features.groups.field import RATES
+
+PRODUCT_RATE = "shrunk_product"
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A bundle, or without one the shrunk trailing rate called `rate`."""
+
+    bundle: Bundle | None
+    rate: str = PRODUCT_RATE
+
+    @property
+    def version(self) -> str:
+        """What scores say they come from."""
+        return self.rate if self.bundle is None else self.bundle.card.version
+
+
+def read_scorer(state_dir: Path) -> Scorer:
+    """What serves here, by the files `champion` and `rate`. UnknownVersion, BundleRefused for a lost or bad bundle."""
+    version, rate = _said(state_dir / "champion"), _said(state_dir / "rate")
+    rate = rate if rate in RATES else PRODUCT_RATE
+    if not version:
+        return Scorer(None, rate)
+    folder = state_dir / "bundles" / version
+    if not folder.is_dir():
+        raise UnknownVersion(
+            f"{state_dir / 'champion'} names version {version}, but {folder} is not there. Promote another."
+        )
+    return Scorer(read_bundle(folder), rate)
+
+
+def _said(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
