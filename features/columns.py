@@ -54,7 +54,9 @@ def read_text(column: Column) -> Column:
     try:
         text = column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise ContractViolation(f"a column of type {kind} is neither text, number nor time; cast it to text") from None
+        raise ContractViolation(
+            f"its type {kind} is neither text, number nor time; cast it to text in the query"
+        ) from None
     blank = pc.equal(pc.utf8_trim_whitespace(text), "")
     return pc.if_else(blank, pa.scalar(None, pa.string()), text) if pc.any(blank).as_py() else text
 

@@ -55,7 +55,7 @@ def histories_of(raw: "Mapping[str, pa.Table]", site: Site, *, now: int) -> Read
     warnings = [f"{name} is empty and was left out" for name, table in raw.items() if table.num_rows == 0]
     filled = {name: table for name, table in raw.items() if table.num_rows}
     for name, table in filled.items():
-        require_columns(TABLES[name], table.column_names)
+        require_columns(TABLES[name], table)
     ids = _encode_ids(filled)
     tables: dict[str, Table] = {}
     report: dict[str, TableReport] = {}

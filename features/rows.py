@@ -48,8 +48,9 @@ class _Draft:
         return list(self.raw.column_names)
 
 
-def require_columns(contract: TableContract, names: list[str]) -> None:
-    """ContractViolation where a required column is missing."""
+def require_columns(contract: TableContract, raw: "pa.Table") -> None:
+    """ContractViolation where a required column is missing, or one has a type that nothing can be read from."""
+    names = raw.column_names
     for column in contract.columns:
         if column.required and column.name not in names:
             raise ContractViolation(
@@ -61,6 +62,13 @@ def require_columns(contract: TableContract, names: list[str]) -> None:
             f"inspections: neither sample_size with defects nor value among {len(names)} columns: {', '.join(names)}; "
             "an inspection needs its result"
         )
+    nothing = raw.schema.empty_table()
+    for name in names:
+        if contract.column(name) is not None or contract.open_ended or name in _ANYWHERE:
+            try:
+                read_text(nothing[name])
+            except ContractViolation as error:
+                raise ContractViolation(f"{contract.name}.{name}: {error}") from None
 
 
 def read_rows(

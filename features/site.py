@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -191,7 +192,9 @@ def _filled(url: str, environ: Mapping[str, str], file: Path) -> str:
     def value(found: re.Match[str]) -> str:
         if found[1] not in environ:
             raise SettingsError(f"{file}: a database URL needs ${{{found[1]}}}; set it in the environment")
-        return environ[found[1]]
+        # In the place of a password, characters that mean something in a URL are written so that they do not.
+        secret = url[: found.start()].endswith(":") and url[found.end() :].startswith("@")
+        return quote(environ[found[1]], safe="") if secret else environ[found[1]]
 
     return re.sub(r"\$\{(\w+)\}", value, url)
 

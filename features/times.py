@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.asof import DAY, NO_TIME, within
+from features.columns import read_text
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -58,8 +59,8 @@ def read_times(column: "pa.ChunkedArray[Any] | pa.Array[Any]", timezone: str) ->
     elif pa.types.is_timestamp(kind):
         wall[given] = _numbers(column.drop_null().cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64()))
         local = given if kind.tz is None else local
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        wall, local, dates, given = _read_text(column)
+    else:
+        wall, local, dates, given = _read_written(read_text(column))
     sane = given & within(wall, _FIRST - DAY, _LAST + DAY)
     happened, ambiguous, skipped = _to_utc(wall, sane & local, timezone)
     sane &= within(happened, _FIRST, _LAST)
@@ -83,10 +84,10 @@ def written(moment: int) -> str | None:
     return None if moment == NO_TIME else f"{np.datetime64(moment, 'us').astype('M8[s]')}Z"
 
 
-def _read_text(column: "pa.Array[Any]") -> tuple[Array, Array, Array, Array]:
+def _read_written(text: "pa.Array[Any]") -> tuple[Array, Array, Array, Array]:
     """Wall time (UTC where an offset is written), and masks: local, date only, given at all."""
-    text = pc.utf8_trim_whitespace(column)
-    given = pc.not_equal(text, "").fill_null(False).to_numpy(zero_copy_only=False)
+    text = pc.utf8_trim_whitespace(text)
+    given = text.is_valid().to_numpy(zero_copy_only=False)
     wall = np.full(len(text), NO_TIME, dtype=np.int64)
     masks = []
     for form in (_DATE, _NAIVE, _AWARE):

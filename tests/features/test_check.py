@@ -2,6 +2,7 @@
 
 import csv
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -67,10 +68,9 @@ def test_a_table_without_a_usable_row_is_not_ok(tmp_path: Path) -> None:
 
 
 def shown(findings: dict[str, object]) -> str:
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
-    with console.file:
-        console.print(render(findings))
-        return console.export_text()
+    page = StringIO()
+    Console(width=160, file=page).print(render(findings))
+    return page.getvalue()
 
 
 def test_the_page_names_what_to_act_on(tmp_path: Path) -> None:

@@ -113,8 +113,15 @@ def plain(folder: Path, toml: str = LABEL) -> Site:
 
 
 def test_a_whole_number_as_id_has_no_decimal_point(tmp_path: Path) -> None:
-    assert lots_of(tmp_path).histories.ids["return"].texts == ["1"]
-    assert lots_of(tmp_path, lot_id=pa.array([5, 6])).report["returns"].quarantined == {"unknown lot": 1}
+    reading = lots_of(tmp_path, product_id=pa.array([5.0, None]))
+    assert reading.histories.ids["return"].texts == ["1"]
+    assert ids(reading, "lots", "product_id", "product") == ["5"]
+    assert reading.report["lots"].quarantined == {"missing product_id": 1}
+
+
+def test_a_column_that_is_no_value_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ContractViolation, match=r"lots\.tests: its type list"):
+        lots_of(tmp_path, tests=pa.array([[1.5], []]))
 
 
 def test_units_are_whole_and_default_to_one(tmp_path: Path) -> None:

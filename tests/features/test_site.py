@@ -116,8 +116,8 @@ def test_the_environment_overrides_data_and_tracking(tmp_path: Path) -> None:
 
 def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> None:
     toml = LABEL + '[databases]\ncrm = "postgresql+psycopg://reader:${CRM_PASSWORD}@crm/sales"\n'
-    read = site(tmp_path, toml, CRM_PASSWORD="wagtail")
-    assert read.databases == {"crm": "postgresql+psycopg://reader:wagtail@crm/sales"}
+    read = site(tmp_path, toml, CRM_PASSWORD="wagtail@1/2")
+    assert read.databases == {"crm": "postgresql+psycopg://reader:wagtail%401%2F2@crm/sales"}
     assert "wagtail" not in repr(read)
     assert "needs ${CRM_PASSWORD}; set it in the environment" in refusal(tmp_path, toml)
 

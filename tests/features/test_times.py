@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.asof import DAY, NO_TIME
@@ -87,6 +87,11 @@ def test_what_is_no_time_is_impossible_and_no_null(text: str) -> None:
     assert read.happened.tolist() == read.known.tolist() == [NO_TIME] * 3
 
 
+def test_a_column_of_few_distinct_texts_is_read_like_any_text() -> None:
+    read = read_times(pa.array(["2024-03-05 10:00", None]).dictionary_encode(), "UTC")
+    assert written(int(read.happened[0])) == "2024-03-05T10:00:00Z"
+
+
 @pytest.mark.parametrize("column", [pa.array([20240305]), pa.array([date(9999, 12, 31)]), pa.array([4.5])])
 def test_numbers_and_distant_years_are_impossible(column: Any) -> None:
     assert read_times(column, LJUBLJANA).impossible.tolist() == [True]
@@ -98,6 +103,7 @@ def test_a_moment_given_by_hand_is_the_start_of_its_day() -> None:
         read_moment("tomorrow", LJUBLJANA)
 
 
+@settings(deadline=None)
 @given(st.lists(st.datetimes(datetime(1950, 1, 1), datetime(2100, 1, 1)), max_size=20))  # noqa: DTZ001
 def test_text_and_timestamps_of_the_same_moments_are_read_alike(moments: list[datetime]) -> None:
     stamps = read_times(pa.array(moments, pa.timestamp("us")), "America/New_York")

@@ -1,7 +1,7 @@
 """Versions, deletions, repetitions and contradictions of facts."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.asof import FOREVER
@@ -77,6 +77,7 @@ def test_keys_too_wide_for_one_number_are_told_apart() -> None:
 ROWS = st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 3), st.integers(0, 1), st.integers(0, 1)), min_size=1)
 
 
+@settings(deadline=None)
 @given(ROWS, st.data())
 def test_spans_are_what_reading_the_rows_one_by_one_gives(
     rows: list[tuple[int, int, int, int]], data: st.DataObject
