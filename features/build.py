@@ -8,6 +8,7 @@ import numpy as np
 from features.asked import ask
 from features.asof import Array
 from features.card import FeatureSpec
+from features.errors import ContractViolation
 from features.groups import field, own, production, supplier
 from features.histories import Histories
 from features.judgements import Judgements
@@ -36,8 +37,15 @@ def choose_layout(histories: Histories, until: int, *, rules: Rules, parts: tupl
 
 
 def columns(layout: Layout) -> list[FeatureSpec]:
-    """The matrix's columns in order."""
-    return [spec for group in groups_of(layout) for spec in group.columns(layout)]
+    """The matrix's columns in order. ContractViolation where names in the data make two columns one."""
+    specs = [spec for group in groups_of(layout) for spec in group.columns(layout)]
+    names = [spec.name for spec in specs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ContractViolation(
+            f"two features would be called {twice}; rename the attribute or characteristic behind it"
+        )
+    return specs
 
 
 def groups_of(layout: Layout) -> list[ModuleType]:

@@ -36,14 +36,14 @@ PRODUCTION = (
         "{entity}_lots_7d",
         "lots",
         Text("Other lots of the {entity}, last 7 days", "同{entity}近7天其他批数"),
-        Text("Produced before the judgement, not before the lot.", "以判定时刻为准，非本批生产时刻。"),
+        Text("Counted back from the lot's own production.", "自本批生产时刻起往前计。"),
         "lots.{entity}_id, lots.produced_at",
     ),
     Family(
         "{entity}_hours_since_lot",
         "hours",
-        Text("Time from the {entity}'s latest other lot to the judgement", "同{entity}最近其他批次生产至判定的时间"),
-        Text("That lot may be younger than this one.", "该批次可能晚于本批生产。"),
+        Text("Time from the {entity}'s lot before to this one", "同{entity}前一批至本批的生产间隔"),
+        Text("From production to production.", "生产时刻之间的间隔。"),
         "lots.{entity}_id, lots.produced_at",
         Text("no other lot known", "尚无其他批次"),
     ),
@@ -116,8 +116,9 @@ SUPPLIER = (
         "{group}_lots_mixed",
         "supplier lots",
         Text("Different supplier lots of {group} in the lot", "本批所用 {group} 来料批数"),
-        Text("0 where none is known.", "未知时为0。"),
+        Text("1: not mixed.", "1 表示未混用。"),
         "genealogy.supplier_lot_id",
+        Text("no supplier lot of it known", "该物料来料批未知"),
     ),
     Family(
         "{group}_age",
@@ -144,7 +145,7 @@ SUPPLIER = (
         NO_GROUP,
     ),
     Family(
-        "{group}_{attribute}",
+        "{group}_lot_{attribute}",
         "",
         Text("{attribute} of {group}", "{group} 的{attribute}"),
         Text(

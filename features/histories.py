@@ -122,6 +122,11 @@ class Histories:
             kept = table.take(np.flatnonzero(before(table.known, moment)))
             still = before(kept.superseded, moment)
             tables[name] = replace(kept, superseded=np.where(still, kept.superseded, FOREVER))
+        made = np.zeros(len(self.ids["lot"]) + 1, dtype=bool)
+        made[tables["lots"]["lot_id"]] = True
+        for name, table in tables.items():  # a row is of an unknown lot until the lot's own row is known
+            if table.has("lot_id"):
+                tables[name] = table.take(np.flatnonzero(made[table["lot_id"]]))
         return Histories(tables, self.ids)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from features.asof import NO_TIME, Array, Latest, before, stands
+from features.asof import FOREVER, NO_TIME, Array, Latest, before, stands
 from features.histories import Histories
 from features.rules import Rules
 from features.shipments import first_known_shipped, first_shipped, shipped_before, spans_of, units_at_risk
@@ -37,12 +37,18 @@ class Judgements:
 
 
 def lot_rows(histories: Histories, lot: Array, as_of: Array) -> Array:
-    """The row of `lots` that is the question at `as_of`: the version known then, else the earliest; -1: no such lot."""
+    """The row of `lots` that is the question at `as_of`: the version known then, before all news the first.
+
+    -1: no such lot, or it was deleted by then.
+    """
     lots = histories["lots"]
+    if not len(lots):
+        return np.full(len(lot), -1, dtype=np.int64)
     latest = histories.once("lots", lambda: Latest(lots["lot_id"], spans_of(lots), key=lots["lot_id"]))
     earliest = histories.once("earliest lots", lambda: _earliest_rows(histories))
     row = latest.before(lot, as_of)
-    return np.where((row < 0) & (lot >= 0), earliest[lot], row)
+    first = earliest[lot]
+    return np.where((row < 0) & (lot >= 0) & ~before(lots.known[first], as_of), first, row)
 
 
 def judge(histories: Histories, rules: Rules, *, until: int) -> Judgements:
@@ -50,20 +56,29 @@ def judge(histories: Histories, rules: Rules, *, until: int) -> Judgements:
 
     The histories should hold only what was known before `until`: the moments come from their last versions.
     """
-    own = _lots_shipped(histories)
-    shipped = np.where(own == NO_TIME, first_shipped(histories), own)
+    lots = histories["lots"]
+    if not len(lots):
+        return _none()
+    last = np.full(len(histories.ids["lot"]), -1, dtype=np.int64)
+    standing = np.flatnonzero(stands(lots.known, lots.superseded, FOREVER))
+    last[lots["lot_id"][standing]] = standing
+    own = _lots_shipped(histories, last, until)
+    shipped = np.where(own == NO_TIME, first_shipped(histories, until=until), own)
     if rules.decision.at == "produced_at":
-        moment = _produced(histories)
+        moment = lots["produced_at"][last]
     else:
         moment = np.where(shipped == NO_TIME, _found_at(histories), shipped)
+    moment = np.where(last < 0, NO_TIME, moment)
     return _judgements(histories, rules, moment, shipped, until=until)
 
 
 def judge_as_known(histories: Histories, rules: Rules, *, until: int) -> Judgements:
     """Judgements as evidence about other lots: each from the first news of its moment: no later row moves it."""
+    if not len(histories["lots"]):
+        return _none()
     shipped, known = first_known_shipped(histories)
-    moment = _produced(histories, earliest=True) if rules.decision.at == "produced_at" else shipped
-    judged = _judgements(histories, rules, moment, shipped, until=until)
+    moment = _first_produced(histories) if rules.decision.at == "produced_at" else shipped
+    judged = _judgements(histories, rules, moment, shipped, until=until, told_by=known)
     return replace(judged, known=np.maximum(known[judged.lot], judged.as_of))
 
 
@@ -79,7 +94,10 @@ def first_moment(histories: Histories, rules: Rules, lot: Array, as_of: Array) -
     return np.where(own == NO_TIME, shipped_before(histories, lot, as_of), own)
 
 
-def _judgements(histories: Histories, rules: Rules, moment: Array, shipped: Array, *, until: int) -> Judgements:
+def _judgements(
+    histories: Histories, rules: Rules, moment: Array, shipped: Array, *, until: int, told_by: Array | None = None
+) -> Judgements:
+    """`told_by`, by lot: of what ships at the first judgement, only what was told by then."""
     lot = np.flatnonzero((moment != NO_TIME) & before(moment, until))
     lot = lot[lot_rows(histories, lot, moment[lot]) >= 0]
     rounds = np.zeros(len(lot), dtype=np.int64)
@@ -87,45 +105,53 @@ def _judgements(histories: Histories, rules: Rules, moment: Array, shipped: Arra
     if every is not None:
         age = np.minimum(rules.decision.until_age, until - 1 - moment[lot])
         rounds = age // every
+        if rules.decision.at == "shipped_at":  # found failing in the house: nothing is ever at risk
+            rounds[shipped[lot] == NO_TIME] = 0
     turn = np.arange(rounds.sum() + len(lot)) - np.repeat(np.cumsum(rounds + 1) - rounds - 1, rounds + 1)
     lot = np.repeat(lot, rounds + 1)
     as_of = moment[lot] + turn * (every or 0)
     order = np.lexsort((lot, as_of))
     lot, as_of, first = lot[order], as_of[order], turn[order] == 0
+    row = lot_rows(histories, lot, as_of)
     shipping = first & (rules.decision.at == "shipped_at") & (shipped[lot] != NO_TIME)
-    quantity = histories["lots"]["quantity"][lot_rows(histories, lot, as_of)]
-    units = units_at_risk(histories, lot, as_of, quantity=quantity, shipping=shipping)
+    units = units_at_risk(
+        histories,
+        lot,
+        as_of,
+        quantity=histories["lots"]["quantity"][row],
+        shipping=shipping,
+        told_by=None if told_by is None else told_by[lot],
+    )
     judged = Judgements(lot, as_of, units, shipped[lot], as_of)
-    return judged.take(np.flatnonzero(units >= max(rules.decision.min_units, 1)))
+    return judged.take(np.flatnonzero((row >= 0) & (units >= max(rules.decision.min_units, 1))))
 
 
-def _produced(histories: Histories, *, earliest: bool = False) -> Array:
-    lots = histories["lots"]
+def _none() -> Judgements:
+    return Judgements(*(np.empty(0, dtype=np.int64) for _ in range(5)))
+
+
+def _first_produced(histories: Histories) -> Array:
     rows = _earliest_rows(histories)
-    if not earliest:
-        rows = rows.copy()
-        last = np.flatnonzero(stands(lots.known, lots.superseded, np.iinfo(np.int64).max))
-        rows[lots["lot_id"][last]] = last
-    return np.where(rows >= 0, lots["produced_at"][rows], NO_TIME)
+    return np.where(rows >= 0, histories["lots"]["produced_at"][rows], NO_TIME)
 
 
-def _lots_shipped(histories: Histories) -> Array:
+def _lots_shipped(histories: Histories, row: Array, until: int) -> Array:
+    """`lots.shipped_at` of rows of lots where it was known before `until`; before that it is a plan."""
     lots = histories["lots"]
-    moment = np.full(len(histories.ids["lot"]), NO_TIME)
-    if lots.has("shipped_at"):
-        last = np.flatnonzero(stands(lots.known, lots.superseded, np.iinfo(np.int64).max))
-        moment[lots["lot_id"][last]] = lots["shipped_at"][last]
-    return moment
+    if not lots.has("shipped_at"):
+        return np.full(len(row), NO_TIME)
+    told = (row >= 0) & before(lots["shipped_known"][row], until)
+    return np.where(told, lots["shipped_at"][row], NO_TIME)
 
 
 def _found_at(histories: Histories) -> Array:
     """When a lot was first found failing, NO_TIME: never."""
-    moment = np.full(len(histories.ids["lot"]), np.iinfo(np.int64).max)
+    moment = np.full(len(histories.ids["lot"]), FOREVER)
     if "dispositions" in histories and histories["dispositions"].has("found"):
         table = histories["dispositions"]
-        rows = np.flatnonzero((table["found"] == 1) & stands(table.known, table.superseded, np.iinfo(np.int64).max))
+        rows = np.flatnonzero((table["found"] == 1) & stands(table.known, table.superseded, FOREVER))
         np.minimum.at(moment, table["lot_id"][rows], table["decided_at"][rows])
-    return np.where(moment == np.iinfo(np.int64).max, NO_TIME, moment)
+    return np.where(moment == FOREVER, NO_TIME, moment)
 
 
 def _earliest_rows(histories: Histories) -> Array:

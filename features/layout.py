@@ -54,7 +54,11 @@ class Prior:
 
 @dataclass(frozen=True)
 class Layout:
-    """What training chose and scoring follows; kept in the card. `parts`: the feature groups in use, by module."""
+    """What training chose and scoring follows; kept in the card.
+
+    `parts`: the feature groups in use, by module. `groups`: material groups as they stand in names of features,
+    `group_names` as they stand in the data; the last may be the pooled rest, named "".
+    """
 
     until: int
     rules: Rules
@@ -64,6 +68,7 @@ class Layout:
     attributes: tuple[Attribute, ...]
     characteristics: tuple[Characteristic, ...]
     groups: tuple[str, ...]
+    group_names: tuple[str, ...]
     inspected: tuple[Characteristic, ...]
     priors: dict[str, Prior]
 
@@ -87,6 +92,7 @@ class Layout:
             attributes=tuple(Attribute(**{**a, "levels": tuple(a["levels"])}) for a in stored["attributes"]),
             characteristics=tuple(Characteristic(**c) for c in stored["characteristics"]),
             groups=tuple(stored["groups"]),
+            group_names=tuple(stored["group_names"]),
             inspected=tuple(Characteristic(**c) for c in stored["inspected"]),
             priors={name: Prior(**prior) for name, prior in stored["priors"].items()},
         )
@@ -103,7 +109,8 @@ def choose_layout(histories: Histories, until: int, *, rules: Rules, parts: tupl
     if rules.label.source == "returns":
         cut = data_cut(seen, rules, until=until)
         delay = reporting_delay(seen, rules.label, cut=cut, judged=(none, none))
-    groups = _groups(seen)
+    names = _groups(seen)
+    groups = tuple(distinct([name or POOLED for name in names]))
     layout = Layout(
         until=until,
         rules=rules,
@@ -113,17 +120,19 @@ def choose_layout(histories: Histories, until: int, *, rules: Rules, parts: tupl
         attributes=tuple(_attributes(seen)),
         characteristics=tuple(_characteristics(seen)),
         groups=groups,
-        inspected=tuple(_inspected(seen, groups)),
+        group_names=names,
+        inspected=tuple(_inspected(seen, names, groups)),
         priors={},
     )
     return replace(layout, priors=priors(seen, layout))
 
 
-def group_of(histories: Histories, groups: tuple[str, ...]) -> Array:
-    """Place in `groups` of every row of supplier_lots: its material group, else its material; the rest are pooled."""
+def group_of(histories: Histories, names: tuple[str, ...]) -> Array:
+    """Place in `group_names` of every row of supplier_lots: its material group, else its material, else the rest."""
     labels, texts = group_labels(histories)
-    pooled = groups.index(POOLED) if POOLED in groups else -1
-    return np.array([groups.index(text) if text in groups else pooled for text in texts] + [-1], dtype=np.int64)[labels]
+    rest = names.index("") if "" in names else -1
+    place_of = {name: place for place, name in enumerate(names) if name}
+    return np.array([*(place_of.get(text, rest) for text in texts), -1], dtype=np.int64)[labels]
 
 
 def group_labels(histories: Histories) -> tuple[Array, list[str]]:
@@ -210,12 +219,12 @@ def _characteristics(seen: Histories) -> list[Characteristic]:
     return chosen
 
 
-def _inspected(seen: Histories, groups: tuple[str, ...]) -> list[Characteristic]:
+def _inspected(seen: Histories, names: tuple[str, ...], groups: tuple[str, ...]) -> list[Characteristic]:
     if "inspections" not in seen or not groups or not seen["inspections"].has("value"):
         return []
     table, lots = seen["inspections"], seen["supplier_lots"]
     group = np.full(len(seen.ids["supplier_lot"]) + 1, -1, dtype=np.int64)
-    group[lots["supplier_lot_id"]] = group_of(seen, groups)
+    group[lots["supplier_lot_id"]] = group_of(seen, names)
     valued = np.flatnonzero(~np.isnan(table["value"]) & (table["characteristic"] >= 0))
     code, texts = table["characteristic"], seen.ids["inspected"].texts
     chosen = []
@@ -239,7 +248,7 @@ def _groups(seen: Histories) -> tuple[str, ...]:
         return ()
     labels, texts = group_labels(seen)
     commonest = _levels_of_most(labels, texts, MAX_GROUPS)
-    return (*commonest, POOLED) if len(np.unique(labels)) > MAX_GROUPS else commonest
+    return (*commonest, "") if len(np.unique(labels)) > MAX_GROUPS else commonest
 
 
 def grid_exponent(values: Array) -> int:

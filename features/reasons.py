@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +43,14 @@ def reasons(bundle: Bundle, matrix: Array, *, language: str, most: int) -> list[
 
 def explain(spec: FeatureSpec, value: float, *, language: str, usual: float = math.nan) -> str:
     """A feature's value as a sentence for people; `usual`: what it is as a rule, NaN: not said."""
-    return _sentence(spec, named(spec, language=language), value, _usually(spec, usual, language), language)
+    return _sentence(spec, named(spec, language=language), value, _usual(spec, usual, language), language)
+
+
+class _Usual(NamedTuple):
+    """The usual value in words, as it stands after a value in the same unit and after none; "": not said."""
+
+    after_value: str
+    after_null: str
 
 
 @dataclass(frozen=True)
@@ -51,14 +59,14 @@ class _Words:
 
     specs: list[FeatureSpec]
     names: list[str]
-    usually: list[str]
+    usual: list[_Usual]
     by_name: Array
     language: str
 
     def reason(self, at: int, value: float, contribution: float) -> dict[str, object]:
         spec = self.specs[at]
         shown = _level(spec, value) if spec.type == "category" else value if math.isfinite(value) else None
-        text = _sentence(spec, self.names[at], value, self.usually[at], self.language)
+        text = _sentence(spec, self.names[at], value, self.usual[at], self.language)
         return {"feature": spec.name, "text": text, "value": shown, "contribution": contribution}
 
 
@@ -68,7 +76,7 @@ def _words(bundle: Bundle, language: str) -> _Words:
     return _Words(
         specs,
         [named(spec, language=language) for spec in specs],
-        [_usually(spec, _median(bundle.reference, spec), language) for spec in specs],
+        [_usual(spec, _median(bundle.reference, spec), language) for spec in specs],
         np.array(sorted(range(len(specs)), key=lambda place: specs[place].name), dtype=np.int64),
         language,
     )
@@ -86,16 +94,21 @@ def _median(reference: "pa.Table", spec: FeatureSpec) -> float:
     return float(np.median(there)) if len(there) >= TOO_RARE * len(values) else math.nan
 
 
-def _usually(spec: FeatureSpec, usual: float, language: str) -> str:
-    """The usual value in words, "" where there is none."""
-    return "" if spec.type == "category" or math.isnan(usual) else _amount(spec.unit, usual, language)
+def _usual(spec: FeatureSpec, value: float, language: str) -> _Usual:
+    if spec.type == "category" or math.isnan(value):
+        return _Usual("", "")
+    percent = " %" if spec.unit in UNITS and UNITS[spec.unit].number == "percent" else ""
+    return _Usual(_number(spec.unit, value) + percent, _amount(spec.unit, value, language))
 
 
-def _sentence(spec: FeatureSpec, name: str, value: float, usually: str, language: str) -> str:
-    said = _level(spec, value) if spec.type == "category" else None
-    if said is None:
-        missing = spec.type == "category" or not math.isfinite(value)
-        said = _missing(spec, language) if missing else _amount(spec.unit, value, language)
+def _sentence(spec: FeatureSpec, name: str, value: float, usual: _Usual, language: str) -> str:
+    if spec.type == "category":
+        level = _level(spec, value)
+        said, usually = _missing(spec, language) if level is None else level, ""
+    elif math.isfinite(value):
+        said, usually = _amount(spec.unit, value, language), usual.after_value
+    else:
+        said, usually = _missing(spec, language), usual.after_null
     if usually:
         said = in_language(USUALLY, language).format(said, usually)
     return in_language(SENTENCE, language).format(name, said)
@@ -113,29 +126,33 @@ def _missing(spec: FeatureSpec, language: str) -> str:
 
 
 def _amount(unit: str, value: float, language: str) -> str:
-    """A number with its unit as people write it: shares as percentages, logarithms of ratios as "1.8 times"."""
+    """A number with its unit as people write it."""
+    number = _number(unit, value)
     if unit not in UNITS:
-        return f"{_digits(value, DIGITS['plain'])} {unit}"
+        return f"{number} {unit}"
     entry = UNITS[unit]
-    digits = DIGITS[entry.number]
-    match entry.number:
-        case "percent":
-            number = _digits(100 * value, digits)
-        case "ratio":
-            number = _digits(math.exp(min(value, 700.0)), digits)
-        case "signed":
-            number = ("+" if value > 0 else "") + _digits(value, digits)
-        case "count":
-            number = _digits(value, digits, separator=",")
-        case _:
-            number = _digits(value, digits)
     if language == "en" and entry.one and number == "1":
         return entry.one.format(number)
     return in_language(entry.value, language).format(number)
 
 
+def _number(unit: str, value: float) -> str:
+    """The number alone: shares times 100, of logarithms the ratio."""
+    kind = UNITS[unit].number if unit in UNITS else "plain"
+    match kind:
+        case "percent":
+            return _digits(100 * value, DIGITS[kind])
+        case "ratio":
+            return _digits(math.exp(min(value, 700.0)), DIGITS[kind])
+        case "signed":
+            return ("+" if value > 0 else "") + _digits(value, DIGITS[kind])
+        case "count":
+            return _digits(value, DIGITS[kind], separator=",")
+    return _digits(value, DIGITS[kind])
+
+
 def _digits(value: float, digits: int, *, separator: str = "") -> str:
-    """The number to so many digits, its whole part never cut; 0.00012 and smaller as 1.2e-05."""
+    """The number to so many digits, its whole part never cut; below 0.0001 as 1.2e-05."""
     rounded = float(f"{value:.{digits}g}") + 0.0
     if 10 ** (digits - 1) <= abs(rounded) < 1e15:
         return f"{value:{separator}.0f}"

@@ -94,10 +94,14 @@ def score_lots(
 
 def features_as_of(histories: Histories, as_of: int) -> int:
     """The latest known time strictly before `as_of` of any row of any table; NO_TIME where nothing was known."""
-    latest = NO_TIME
+    lots, latest = histories["lots"], NO_TIME
+    made = np.full(len(histories.ids["lot"]) + 1, FOREVER)
+    made[lots["lot_id"]] = lots.first
     for table in histories.tables.values():
+        own = made[table["lot_id"]] if table.has("lot_id") else NO_TIME  # before it, the row is of an unknown lot
         for moments in (table.known, table.superseded):
-            latest = max(latest, int(moments[before(moments, as_of)].max(initial=NO_TIME)))
+            told = np.maximum(moments, own)
+            latest = max(latest, int(told[before(told, as_of)].max(initial=NO_TIME)))
     return latest
 
 

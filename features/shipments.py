@@ -66,13 +66,14 @@ def shipped_before(histories: Histories, lot: Array, as_of: Array) -> Array:
     return _earliest(len(lot), question[seen], shipped.shipped_at[row[seen]])
 
 
-def first_shipped(histories: Histories) -> Array:
-    """The first positive shipment of every lot as it stands at the end of the histories, NO_TIME: none.
+def first_shipped(histories: Histories, *, until: int) -> Array:
+    """The first positive shipment of every lot as it stands at the end of the histories, NO_TIME: none before `until`.
 
     Returns int64, shape (lots in the vocabulary,).
     """
     shipped = shipments_of(histories)
-    rows = np.flatnonzero((shipped.quantity > 0) & (shipped.spans.superseded == FOREVER))
+    told = before(shipped.spans.known, until)  # what lots say of a later shipment is a plan
+    rows = np.flatnonzero((shipped.quantity > 0) & (shipped.spans.superseded == FOREVER) & told)
     return _earliest(len(histories.ids["lot"]), shipped.lot[rows], shipped.shipped_at[rows])
 
 
@@ -88,10 +89,19 @@ def first_known_shipped(histories: Histories) -> tuple[Array, Array]:
     return moment, known
 
 
-def units_at_risk(histories: Histories, lot: Array, as_of: Array, *, quantity: Array, shipping: Array) -> Array:
+def units_at_risk(
+    histories: Histories,
+    lot: Array,
+    as_of: Array,
+    *,
+    quantity: Array,
+    shipping: Array,
+    told_by: Array | None = None,
+) -> Array:
     """Units in the field: shipped, less returned and withdrawn, as known strictly before `as_of`.
 
-    `shipping`: judgements made as the lot ships, bool: what ships at `as_of` counts too, though it is known no earlier.
+    `shipping`: judgements made as the lot ships, bool: what ships at `as_of` counts too, though it is known no earlier;
+    `told_by`: known by then.
     `quantity`: the lots' own, taken where nothing has shipped. Returns int64, shape (questions,), at least 0.
     """
     totals = histories.once("units by lot", lambda: _units(histories)).before(lot, as_of)[0]
@@ -99,6 +109,8 @@ def units_at_risk(histories: Histories, lot: Array, as_of: Array, *, quantity: A
     question, row = by_lot(histories).pairs(np.where(shipping, lot, -1))
     now = (shipped.spans.known[row] == shipped.spans.first[row]) & ~before(shipped.spans.known[row], as_of[question])
     now &= ~before(as_of[question], shipped.shipped_at[row])
+    if told_by is not None:
+        now &= ~before(told_by[question], shipped.spans.known[row])
     shipments = shipped.quantity[row[now]]
     np.add.at(totals, question[now], np.stack([shipments, (shipments > 0).astype(np.int64)], axis=1))
     return np.where(totals[:, 1] > 0, np.maximum(totals[:, 0], 0), quantity)

@@ -67,7 +67,7 @@ def supplies_used(asked: Asked, histories: Histories, layout: Layout) -> Supplie
     latest = histories.once(
         "supplier lots", lambda: Latest(table["supplier_lot_id"], spans_of(table), key=table["supplier_lot_id"])
     )
-    group = histories.once(("groups", layout.groups), lambda: group_of(histories, layout.groups))
+    group = histories.once(("groups", layout.group_names), lambda: group_of(histories, layout.group_names))
     used = asked.used
     row = latest.before(used.supplier_lot, asked.as_of[used.of])
     known = np.flatnonzero(row >= 0)

@@ -177,7 +177,7 @@ def _lot(made: Rows, random: Random, name: str, days: int, label: str, ships: st
         _told(made, "returns", random, row, occurred, fix, column="reported_at", at_once=False)
     if label == "outcomes" and random.randint(0, 5):
         row = {"lot_id": name, "failed": int(random.randint(0, 2) == 0)}
-        _told(made, "outcomes", random, row, start + random.randint(0, 30), {"failed": 1}, column="known_at")
+        _told(made, "outcomes", random, row, start + random.randint(0, 30), {"failed": 1}, at_once=False)
 
 
 def _shipments(made: Rows, random: Random, name: str, shipped: int) -> None:
@@ -207,10 +207,11 @@ def _told(
     made.setdefault(table, []).append(row if late else {**row, column: day(known)})
     first = known
     if random.randint(0, 4) == 0:
-        known += random.choice([1, 20, 60, 200])
+        # An undated genealogy row is known with its lot, up to 30 days late: its correction must not tie with it.
+        known += random.choice([40, 60, 200] if table == "genealogy" else [1, 20, 60, 200])
         made[table].append({**row, **fix, column: day(known)})
     if gone and random.randint(0, gone) == 0:
-        known += random.choice([1, 20, 60, 200])
+        known += random.choice([40, 60, 200])
         made[table].append({**row, column: day(known), "deleted": True})
     return first
 

@@ -5,7 +5,7 @@ import numpy as np
 from features.asked import Asked
 from features.asof import DAY, NO_TIME, Array
 from features.card import FeatureSpec
-from features.evidence import LOT, PRODUCT, FieldHistory
+from features.evidence import LOT, PLANT, PRODUCT, FieldHistory
 from features.groups.field import PER_MILLION_UNIT_DAYS, RATE, RECENT, entity_rates
 from features.histories import Histories
 from features.layout import Layout
@@ -34,7 +34,8 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
         return {}
     history = FieldHistory(histories, layout)
     product = histories["lots"]["product_id"][asked.row]
-    wider = entity_rates(history, layout, PRODUCT, product, asked, towards=None)
+    plant = entity_rates(history, layout, PLANT, np.zeros(len(asked), np.int64), asked, towards=None)
+    wider = entity_rates(history, layout, PRODUCT, product, asked, towards=plant)
     rates = entity_rates(history, layout, LOT, asked.lot, asked, towards=wider, own=True)
     total = history.exposure(LOT).before(asked.lot, asked.as_of, (RECENT, None))
     ever = np.maximum(total[1, :, 0] + total[1, :, 2], 1)

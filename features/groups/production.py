@@ -55,9 +55,11 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
     for entity, _ in _pasts(layout):
         code = lots[f"{entity}_id"][asked.row]
         made = _lots_made(histories, entity)
-        out[f"{entity}_lots_7d"] = made[0].before(code, asked.as_of, (WEEK,), without=asked.lot)[0, :, 0].astype(float)
-        row = made[1].before(code, asked.as_of, without=asked.lot)
-        since = (asked.as_of - lots["produced_at"][row]) / HOUR
+        out[f"{entity}_lots_7d"] = (
+            made[0].before(code, asked.produced_at, (WEEK,), without=asked.lot)[0, :, 0].astype(float)
+        )
+        row = made[1].before(code, asked.produced_at, without=asked.lot)
+        since = (asked.produced_at - lots["produced_at"][row]) / HOUR
         out[f"{entity}_hours_since_lot"] = np.where(row >= 0, since, np.nan)
     if layout.characteristics:
         _measured_columns(out, asked, histories, layout)
@@ -125,13 +127,13 @@ def _measured_columns(out: dict[str, Array], asked: Asked, histories: Histories,
     count, total, squares = (np.zeros(size * kinds, dtype=np.int64) for _ in range(3))
     for sums, values in ((count, np.ones_like(grid)), (total, grid), (squares, grid * grid)):
         np.add.at(sums, cell, values)
-    margin = _margins(own)
+    margin, outside = _margins(own), (own.value < own.lower) | (own.value > own.upper)
     worst = np.full(size * kinds, np.inf)
     np.fmin.at(worst, cell, margin[there])
     smallest = np.full(size, np.inf)
     np.fmin.at(smallest, own.of, margin)
     out["measurements"] = np.bincount(own.of, minlength=size).astype(float)
-    out["measurements_out_of_limits"] = np.bincount(own.of[margin < 0], minlength=size).astype(float)
+    out["measurements_out_of_limits"] = np.bincount(own.of[outside], minlength=size).astype(float)
     out["smallest_margin"] = np.where(np.isinf(smallest), np.nan, smallest)
     step = np.tile(2.0**exponent, size)
     mean, spread = _moments(count, total, squares)

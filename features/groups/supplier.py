@@ -27,7 +27,7 @@ def columns(layout: Layout) -> list[FeatureSpec]:
         specs.append(column("{group}_supplier_receipts_365d", unit="supplier lots", group=group))
         for attribute in _attributes(layout):
             specs.append(
-                column("{group}_{attribute}", levels=_levels(attribute), group=group, attribute=attribute.label)
+                column("{group}_lot_{attribute}", levels=_levels(attribute), group=group, attribute=attribute.label)
             )
         for c in layout.inspected:
             if c.group == group:
@@ -50,7 +50,7 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
     table = histories["supplier_lots"]
     as_of = asked.as_of[used.of]
     by_group: dict[str, Array] = {
-        "lots_mixed": used.count(),
+        "lots_mixed": np.where(used.count() > 0, used.count(), np.nan),
         "age": used.mean((as_of - table["received_at"][used.row]) / DAY),
         "supplier": _supplier(used, histories, layout),
         "supplier_receipts_365d": used.mean(_receipts(histories, table["supplier_id"][used.row], as_of)),
@@ -59,9 +59,9 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
         values = attribute_values(histories, attribute, used.row)
         if attribute.kind == "category":
             place = used.largest(np.arange(len(used.of)))
-            by_group[attribute.label] = np.where(place >= 0, np.append(values, np.nan)[place], np.nan)
+            by_group[f"lot_{attribute.label}"] = np.where(place >= 0, np.append(values, np.nan)[place], np.nan)
         else:
-            by_group[attribute.label] = used.mean(values)
+            by_group[f"lot_{attribute.label}"] = used.mean(values)
     if "defect" in layout.priors:
         _defect_columns(by_group, used, as_of, histories, layout)
     out = {

@@ -156,26 +156,30 @@ def test_a_feature_outside_the_dictionary_is_said_by_name(toy: Bundle) -> None:
 @pytest.mark.parametrize(
     ("spec", "value", "en", "zh"),
     [
-        (SHARE, 0.124, "Share of failing lots of the api supplier, last 365 days: 12.4 %", "api 供应商近365天失效批占比：12.4 %"),
+        (SHARE, 0.124,
+         "Share of failing lots of the api supplier, last 365 days: 12.4 %", "api 供应商近365天失效批占比：12.4 %"),
         (SHARE, math.nan, "…: none known in the lot", "…：本批未见使用"),
         (column("{entity}_return_rate_90d", unit=RATE, entity="line"), 3.14159,
          "Return rate of the line, last 90 days: 3.14 returned units per million unit days",
          "产线近90天退货率：3.14 件/(百万件·天)"),
         (column("{entity}_return_trend", unit="log ratio", entity="plant"), math.log(1.8), "…: 1.8 times", "…：1.8 倍"),
         (column("{entity}_days_since_return", unit="days", entity="customer"), 41.26,
-         "Time since the latest return of the customer was reported: 41.3 days", "客户最近一次退货报告至今的时间：41.3 天"),
+         "Time since the latest return of the customer was reported: 41.3 days",
+         "客户最近一次退货报告至今的时间：41.3 天"),
         (column("{entity}_days_since_return", unit="days", entity="customer"), 1.0, "…: 1 day", "…：1 天"),
         (column("{entity}_days_since_return", unit="days", entity="product"), math.nan,
          "…: no return known yet", "…：尚无已知退货"),
         (QUANTITY, 12345.0, "Quantity of the lot: 12,345 units", "批量：12,345 件"),
         (QUANTITY, math.nan, "…: not known", "…：未知"),
         (column("{characteristic}_vs_{entity}", unit="standard deviations", characteristic="pH", entity="line"), 2.05,
-         "pH against recent values of the line: +2.05 standard deviations", "pH 相对同产线近期值的偏离：+2.05 个标准差"),
+         "pH against recent values of the line: +2.05 standard deviations",
+         "pH 相对同产线近期值的偏离：+2.05 个标准差"),
         (column("{characteristic}_vs_{entity}", unit="standard deviations", characteristic="pH", entity="line"), -2.0,
          "…: -2 standard deviations", "…：-2 个标准差"),
         (column("margin_{characteristic}", unit="share of half the tolerance", characteristic="pH"), -0.12,
          "pH, smallest distance to a limit: -12 % of half the tolerance", "pH 距规格限的最小裕量：半公差的 -12 %"),
-        (column("lot_{attribute}", levels=("L1", "L2"), attribute="line_id"), 1.0, "The lot's line: L2", "批次的产线：L2"),
+        (column("lot_{attribute}", levels=("L1", "L2"), attribute="line_id"), 1.0,
+         "The lot's line: L2", "批次的产线：L2"),
         (column("lot_{attribute}", levels=("L1", "L2"), attribute="line_id"), math.nan,
          "…: not given, or not seen in training", "…：未提供，或训练中未出现"),
         (column("lot_{attribute}", attribute="humidity"), math.nan, "The lot's humidity: not given", "…：未提供"),
@@ -213,8 +217,14 @@ def test_a_share_is_a_percentage_of_three_digits(value: float, said: str) -> Non
     assert explain(SHARE, value, language="en").endswith(f": {said}")
 
 
-def test_the_usual_value_of_a_sentence_can_be_given() -> None:
-    assert explain(QUANTITY, 3.0, language="zh", usual=1.0) == "批量：3 件（通常 1 件）"
+def test_the_usual_value_repeats_the_unit_only_where_the_value_is_null() -> None:
+    assert explain(QUANTITY, 3.0, language="zh", usual=1.0) == "批量：3 件（通常 1）"
+    assert explain(QUANTITY, math.nan, language="zh", usual=1.0) == "批量：未知（通常 1 件）"
+    assert explain(SHARE, 0.2, language="en", usual=0.031).endswith(": 20 % (usually 3.1 %)")
+
+
+def test_no_category_is_usual() -> None:
+    assert explain(SUPPLIER, 1.0, language="en", usual=0.0) == "Supplier of api: V02"
 
 
 def test_another_language_is_refused() -> None:
