@@ -109,7 +109,8 @@ def _known(histories: Histories, lot: Array, as_of: Array) -> Array:
     """Whether the lot was there: known strictly before `as_of`, or produced at that very moment, being the question."""
     row = lot_rows(histories, lot, as_of)
     lots = histories["lots"]
-    return (row >= 0) & (before(lots.known[row], as_of) | (lots["produced_at"][row] == as_of))
+    there = before(lots.known[row], as_of) | (lots["produced_at"][row] == as_of)
+    return np.asarray(there & (row >= 0))
 
 
 def _shipped(histories: Histories, lot: Array, row: Array, as_of: Array) -> Array:

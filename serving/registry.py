@@ -16,6 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
 from features.bundle import read_bundle
 from features.card import ModelCard, iso
 from features.errors import BundleRefused, UnknownVersion
@@ -73,6 +76,18 @@ def versions(name: str, *, tracking_uri: str, state_dir: Path) -> list[VersionIn
             )
         )
     return found
+
+
+def versions_table(name: str, found: "list[VersionInfo]") -> Table:
+    """The versions for reading, with the figures they were judged by."""
+    table = Table("version", "", "trained until", "log loss", "average precision", "why", title=name, box=SIMPLE_HEAD)
+    for version in found:
+        figures = version.figures.get("model", {})
+        mark = "champion" if version.champion else ""
+        why = version.problem or " ".join(version.reasons)
+        numbers = [_figure(figures, key) for key in ("log_loss", "average_precision")]
+        table.add_row(version.number, mark, version.trained_until, *numbers, why)
+    return table
 
 
 def promote(name: str, version: str, *, tracking_uri: str, state_dir: Path, reason: str = "") -> str | None:
@@ -237,3 +252,11 @@ def _existing(client: "MlflowClient", name: str) -> str:
 
 def _replaced(client: "MlflowClient", name: str, version: str) -> list[str]:
     return str(client.get_model_version(name, version).tags.get("replaced", "")).split()
+
+
+def _figure(figures: dict[str, Any], key: str) -> str:
+    """A stored figure with its interval, in words."""
+    value, low, high = (figures.get(name) for name in (key, f"{key}_low", f"{key}_high"))
+    if value is None:
+        return "–"
+    return f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else "")

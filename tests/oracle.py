@@ -44,6 +44,13 @@ def standing(table: str, rows: Rows, before: int | None = None) -> list[Row]:
     return [told[-1] for told in versions(table, rows, before).values() if not told[-1].get("deleted")]
 
 
+def as_it_was(rows: Rows, until: int) -> Rows:
+    """The site's tables as an export strictly before a moment has them: no later row, and no row of an unknown lot."""
+    old = {name: [row for row in told if (known(name, row, rows) or 0) < until] for name, told in rows.items()}
+    made = {row["lot_id"] for row in old["lots"]}
+    return {name: [row for row in told if row.get("lot_id") in made | {None}] for name, told in old.items()}
+
+
 def first_told(table: str, row: Row, rows: Rows) -> int:
     """When the fact of a row was first known."""
     told = versions(table, rows)[key(table, row)]
@@ -100,13 +107,15 @@ class Judgement:
 
     def window(self, rules: Rules) -> tuple[int, int]:
         """[start, end) in which returns count; a lot judged before it ships is watched from its shipment on."""
+        if rules.label.source == "outcomes":
+            return self.as_of, self.as_of
         start = self.as_of if self.shipped is None else max(self.as_of, self.shipped)
-        return start, start + (rules.label.within if rules.label.source == "returns" else 0)
+        return start, start + rules.label.within
 
 
 def judgements(rows: Rows, rules: Rules, until: int) -> list[Judgement]:
     """All eligible judgements before `until`, by what was known strictly before it."""
-    rows = {name: [row for row in table if (known(name, row, rows) or -1) < until] for name, table in rows.items()}
+    rows = as_it_was(rows, until)
     found = []
     for lot in standing("lots", rows):
         name = lot["lot_id"]
@@ -141,13 +150,13 @@ def cut(rows: Rows, rules: Rules, until: int) -> int:
     if rules.known_until is not None:
         return min(until, rules.known_until)
     table = rules.label.source
-    told = [known(table, row, rows) for row in rows[table]]
-    return max(moment for moment in told if moment < until)
+    rows = as_it_was(rows, until)
+    return max((known(table, row, rows) for row in rows[table]), default=-(2**63))
 
 
 def delays(rows: Rows, rules: Rules, until: int) -> list[tuple[int, int]]:
     """(delay, room) of every report that the cut can see."""
-    table, end = rules.label.source, cut(rows, rules, until)
+    table, end, rows = rules.label.source, cut(rows, rules, until), as_it_was(rows, until)
     judged = {one.lot: one.as_of for one in judgements(rows, rules, until)} if table == "outcomes" else {}
     seen = []
     for row in standing(table, rows, until):

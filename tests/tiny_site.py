@@ -216,11 +216,6 @@ def _told(
     return first
 
 
-def without_rows_known_from(rows: Rows, moment: int, *, known: Any) -> Rows:
-    """A copy of the site as it was before the moment; `known(table, row, rows)` says when a row was known."""
-    return {name: [row for row in table if known(name, row, rows) < moment] for name, table in rows.items()}
-
-
 __all__ = [
     "DAY",
     "HOUR",
@@ -235,5 +230,4 @@ __all__ = [
     "shuffled",
     "site",
     "tiny_site",
-    "without_rows_known_from",
 ]

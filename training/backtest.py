@@ -59,3 +59,9 @@ def backtest(
             "trained_until": times(trained),
         }
     )
+
+
+def steps_by_model(table: "pa.Table") -> dict[str, int]:
+    """How many steps of a backtest each kind of model scored."""
+    models = dict(zip(table["trained_until"].to_pylist(), table["model"].to_pylist(), strict=True))
+    return {name: list(models.values()).count(name) for name in sorted(set(models.values()))}

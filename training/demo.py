@@ -10,18 +10,19 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from features.asof import DAY
 from features.errors import SettingsError
+from features.terminal import console
 from features.times import written
 from training.evaluate import evaluate
 from training.factory import SITE, TIMEZONE, make_factory
 from training.model import Progress, score_out_of_time
 from training.train import Trained
 
-SHOWN = 12
+SHOWN = 10
 BACKTEST_DAYS = 540  # old enough for labels of 180 days and their reports
 
 
@@ -43,20 +44,22 @@ def backtest_start(now: int) -> str:
 
 def step(title: str) -> None:
     """A heading between two commands."""
-    Console().rule(f"[bold]{title}", align="left")
+    console().rule(f"[bold]{title}", align="left")
 
 
 def show_ranked(scores: "pa.Table") -> None:
     """The riskiest open lots with their decision and reasons."""
-    table = Table("lot", "risk", "decision", "expected cost", "why", title="Open lots by risk", title_justify="left")
+    table = Table("lot", "risk", "decision", "expected cost", "why", title="Open lots by risk", box=SIMPLE_HEAD)
     for row in scores.slice(0, SHOWN).to_pylist():
-        why = "\n".join(reason["text"] for reason in json.loads(row["reasons"]))
+        why = "\n".join(
+            f"{'+' if reason['contribution'] > 0 else '-'} {reason['text']}" for reason in json.loads(row["reasons"])
+        )
         table.add_row(row["lot_id"], f"{row['risk']:.1%}", row["decision"], f"{row['expected_cost']:,.0f}", why)
-    console = Console()
-    console.print(table)
+    shown = console()
+    shown.print(table)
     decisions = scores["decision"].value_counts().to_pylist()
     counts = ", ".join(f"{one['counts']} {one['values']}" for one in decisions)
-    console.print(f"{scores.num_rows} open lots: {counts}.")
+    shown.print(f"{scores.num_rows} open lots: {counts}.")
 
 
 def ladder(trained: Trained, folder: Path, *, progress: Progress) -> dict[str, Any]:
@@ -73,11 +76,11 @@ def ladder(trained: Trained, folder: Path, *, progress: Progress) -> dict[str, A
         "all histories (ours)": evaluation.risks["model"],
         "the generator's own probability": np.array([own[names[lot]] for lot in judged.lot.tolist()]),
     }
-    table = Table("", "average precision", "ROC AUC", title="Out of time, same lots", title_justify="left")
+    table = Table("", "average precision", "ROC AUC", title="Out of time, same lots", box=SIMPLE_HEAD)
     found = {}
     for name, scored in scores.items():
         figures = evaluate(scored, evaluation.failed, evaluation.block)
         found[name] = figures["average_precision"]
         table.add_row(name, str(figures["average_precision"]), str(figures["roc_auc"]))
-    Console().print(table)
+    console().print(table)
     return found

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from features.histories import Array
@@ -111,17 +112,24 @@ def figures_rows(named: Mapping[str, Figures]) -> list[dict[str, str | float | N
 
 
 def figures_table(named: Mapping[str, Figures], *, judgements: int, failures: int) -> Table:
-    """For reading: a row a name, a column a figure that any of them has, cells like "0.41 [0.33, 0.49]"."""
-    table = Table(title=f"{judgements:,} judgements, {failures:,} failures; 95 % intervals over blocks of time")
-    table.add_column("", no_wrap=True)
-    shown = [key for key in TITLES if any(figures.get(key) is not None for figures in named.values())]
-    for key in shown:
-        table.add_column(TITLES[key], justify="right")
-    for name, figures in named.items():
-        table.add_row(name, *(str(figures.get(key) or "–") for key in shown))
+    """For reading: a row a figure that any has, a column a name, the interval under the value."""
+    table = Table(
+        box=SIMPLE_HEAD, title=f"{judgements:,} judgements, {failures:,} failures; 95 % intervals over blocks of time"
+    )
+    table.add_column("")
+    for name in named:
+        table.add_column(name, justify="right")
+    for key, title in TITLES.items():
+        if any(figures.get(key) is not None for figures in named.values()):
+            table.add_row(title, *(_cell(figures.get(key)) for figures in named.values()))
     if failures < MIN_FAILURES:
         table.caption = f"Only {failures} failures: under {MIN_FAILURES}, such figures say little."
     return table
+
+
+def _cell(figure: Figure | None) -> str:
+    """The value over its interval, so that seven figures fit beside each other."""
+    return "–" if figure is None else str(figure).replace(" [", "\n[", 1)
 
 
 def _checked(risk: Array, failed: Array, block: Array, capacity: Capacity | None) -> tuple[Array, Array]:

@@ -42,6 +42,17 @@ class Trained:
     model: Model
     evaluation: "Evaluation"
 
+    @property
+    def told(self) -> list[str]:
+        """The outcome in sentences."""
+        facts = [
+            f"{k.replace('_', ' ')} {v:,}" if isinstance(v, int) else f"{k.replace('_', ' ')} {v:.3g}"
+            for k, v in self.label.items()
+        ]
+        word = "may be champion" if self.verdict.promote else "may not be champion"
+        first = f"version {self.version}, {self.rounds} trees: {word}"
+        return [", ".join(facts), first, *(f"- {reason}" for reason in (*self.verdict.reasons, *self.verdict.void))]
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -124,7 +135,7 @@ def _verdict(model: Model, evaluation: Evaluation, champion: Bundle | None, *, s
         model_loss=log_losses(risks["model"], failed),
         base_rate_loss=log_losses(risks["base rate"], failed),
         rate_loss=log_losses(evaluation.strongest, failed),
-        rate_name=model.rate,
+        rate_name=f"the strongest shrunk rate of each time (lastly {model.rate})",
         failed=failed,
         block=evaluation.block,
         champion=shared,

@@ -13,6 +13,7 @@ from tests import oracle
 from tests.tiny_site import Rows, arrow, asked, day, histories, rules, site, tiny_site
 
 RANDOM = st.integers(0, 2**32 - 1).map(Random)
+END = day(1000)
 UNTIL = st.integers(60, 420).map(day)
 RULES = st.builds(
     rules,
@@ -24,7 +25,7 @@ RULES = st.builds(
 )
 
 
-def judged(rows: Rows, rule, until: float | int = day(1000)):
+def judged(rows: Rows, rule, until: int = END):
     """(lot, as_of, units, shipped) of every judgement, as the product has it."""
     told = histories(rows, rule).known_before(until)
     found = judge(told, rule, until=until)
@@ -78,9 +79,7 @@ ANY = {
 }
 
 
-def units(
-    lots: list, *, shipments: list = (), returns: list = (), rule=None, until=day(1000)
-) -> list[tuple[float, int]]:
+def units(lots: list, *, shipments: list = (), returns: list = (), rule=None, until=END) -> list[tuple[float, int]]:
     """(day, units at risk) of each judgement."""
     rows = {"lots": lots, "shipments": list(shipments), "returns": [*returns, SOME_RETURN]}
     found = judged(rows, rule or rules(), until)
