@@ -14,6 +14,7 @@ from features.histories import Histories
 from features.judgements import Judgements
 from features.layout import Layout, Prior
 from features.layout import choose_layout as _choose_layout
+from features.missing import with_what_is_missing
 from features.rules import Rules
 
 GROUPS = (production, supplier, field, own)
@@ -55,6 +56,7 @@ def groups_of(layout: Layout) -> list[ModuleType]:
 
 def build_features(judgements: Judgements, histories: Histories, layout: Layout) -> Features:
     """What was known about each judged lot strictly before its `as_of`."""
+    histories = with_what_is_missing(histories, layout)
     asked = ask(judgements, histories, layout.rules)
     names = [spec.name for spec in columns(layout)]
     built = [group.build(asked, histories, layout) for group in groups_of(layout)]

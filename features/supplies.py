@@ -58,7 +58,8 @@ class Supplies:
 
     def _sum(self, rows: Array, values: Array) -> Array:
         place = self.of[rows] * self.groups + self.group[rows]
-        return np.bincount(place, values, self.judgements * self.groups).reshape(self.judgements, self.groups)
+        sums = np.bincount(place, values, self.judgements * self.groups).astype(np.float64)  # of no rows: integers
+        return sums.reshape(self.judgements, self.groups)
 
 
 def supplies_used(asked: Asked, histories: Histories, layout: Layout) -> Supplies:

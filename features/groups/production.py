@@ -73,6 +73,8 @@ def attribute_values(histories: Histories, attribute: Attribute, row: Array) -> 
         return np.full(len(row), np.nan)
     if attribute.kind == "number":
         return numbers_of(histories, attribute.table, attribute.column)[row]
+    if table[attribute.column].dtype.kind == "f":  # numbers now, where training had texts too
+        return _place_of_numbers(table[attribute.column][row], attribute)
     places = histories.once(("levels", attribute), lambda: _places(histories, attribute))
     return cast(Array, places[table[attribute.column][row]])
 
@@ -93,9 +95,17 @@ def _pasts(layout: Layout) -> list[tuple[str, int]]:
 
 def _places(histories: Histories, attribute: Attribute) -> Array:
     table = histories[attribute.table]
-    vocabulary = table.texts.get(attribute.column) or histories.ids[attribute.column.removesuffix("_id")]
+    vocabulary = table.texts.get(attribute.column)
+    if vocabulary is None:
+        vocabulary = histories.ids[attribute.column.removesuffix("_id")]
     place = {level: float(code) for code, level in enumerate(attribute.levels)}
     return np.array([*(place.get(text, np.nan) for text in vocabulary.texts), np.nan])
+
+
+def _place_of_numbers(values: Array, attribute: Attribute) -> Array:
+    place = {level: float(code) for code, level in enumerate(attribute.levels)}
+    written = [f"{value:.0f}" if value == np.rint(value) else repr(value) for value in values.tolist()]
+    return np.array([place.get(text, np.nan) for text in written])
 
 
 def _lots_made(histories: Histories, entity: str) -> tuple[Totals, Latest]:

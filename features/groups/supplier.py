@@ -160,7 +160,9 @@ def _inspected_columns(
     latest = histories.once("inspected", lambda: _latest_values(histories, size))
     for c in layout.inspected:
         rows = np.flatnonzero(used.group == layout.groups.index(c.group))
-        row = latest.before(lots[used.row[rows]] * size + codes.code(c.name), as_of[rows])
+        code = codes.code(c.name)
+        asking = lots[used.row[rows]] * size + code if code >= 0 else np.full(len(rows), -1)
+        row = latest.before(asking, as_of[rows])
         values = np.full(len(used.of), np.nan)
         values[rows] = np.where(row >= 0, table["value"][row], np.nan) if len(table) else np.nan
         out[f"{c.group}_inspected_{c.label}"] = used.mean(values)[:, layout.groups.index(c.group)]
