@@ -87,7 +87,7 @@ def _measured(histories: Histories, lot: Array, as_of: Array) -> Measured:
 
 
 def _used(histories: Histories, lot: Array, as_of: Array) -> Used:
-    """Rows without a time of consumption are the lot's own and always usable, in their first version at least."""
+    """Rows without a time of consumption that came with the lot are always usable, in their first version at least."""
     if "genealogy" not in histories:
         none = np.empty(0, dtype=np.int64)
         return Used(none, none, none.astype(float))
@@ -98,9 +98,21 @@ def _used(histories: Histories, lot: Array, as_of: Array) -> Used:
     of, row = index.pairs(lot)
     usable = stands(table.known[row], table.superseded[row], as_of[of])
     always = (consumed[row] == NO_TIME) & (table.known[row] == table.first[row])
+    always &= ~before(_first_known(histories)[lot[of]], table.known[row])
     usable |= always & ~before(table.superseded[row], as_of[of])
     of, row = of[usable], row[usable]
     return Used(of, table["supplier_lot_id"][row], _number(table, "quantity", row))
+
+
+def _first_known(histories: Histories) -> Array:
+    """When each lot was first known, by its code."""
+    return histories.once("lots first known", lambda: _lots_first(histories))
+
+
+def _lots_first(histories: Histories) -> Array:
+    first = np.full(len(histories.ids["lot"]), NO_TIME)
+    first[histories["lots"]["lot_id"]] = histories["lots"].first
+    return first
 
 
 def _number(table: Table, column: str, row: Array) -> Array:

@@ -8,16 +8,16 @@ import numpy as np
 from features.asked import ask
 from features.asof import Array
 from features.card import FeatureSpec
+from features.choose import choose_layout as _choose_layout
 from features.errors import ContractViolation
-from features.groups import field, own, production, supplier
+from features.groups import actions, field, own, production, supplier, surveys
 from features.histories import Histories
 from features.judgements import Judgements
 from features.layout import Layout, Prior
-from features.layout import choose_layout as _choose_layout
 from features.missing import with_what_is_missing
 from features.rules import Rules
 
-GROUPS = (production, supplier, field, own)
+GROUPS = (production, supplier, field, own, actions, surveys)
 PARTS = tuple(group.__name__.rsplit(".", 1)[1] for group in GROUPS)
 
 

@@ -7,12 +7,19 @@ import sys
 from collections.abc import Iterable
 
 from features.card import FeatureSpec
-from features.dictionary_field import FIELD, OWN
+from features.dictionary_field import ACTIONS, FIELD, OWN, SURVEYS
 from features.dictionary_made import PRODUCTION, SUPPLIER
 from features.dictionary_words import ENTITIES, UNITS, WORDS, Family, Text
 
 LANGUAGES = ("en", "zh")
-FAMILIES = {"production": PRODUCTION, "supplier": SUPPLIER, "field": FIELD, "own": OWN}
+FAMILIES = {
+    "production": PRODUCTION,
+    "supplier": SUPPLIER,
+    "field": FIELD,
+    "own": OWN,
+    "actions": ACTIONS,
+    "surveys": SURVEYS,
+}
 """The rows of each feature group, in the order of its columns."""
 
 _BY_NAME = {family.name: family for families in FAMILIES.values() for family in families}
@@ -22,6 +29,8 @@ _TITLES = {
     "supplier": "Supplier: what went into the lot",
     "field": "Field: how plant, products, lines, customers and suppliers have done",
     "own": "Own: the lot since its first judgement, where lots are judged again",
+    "actions": "Actions: corrective actions under way",
+    "surveys": "Surveys: what customers have answered",
 }
 _HEAD = """\
 # Dictionary of features

@@ -162,3 +162,35 @@ OWN = (
         direction=1,
     ),
 )
+
+ACTIONS = (
+    Family(
+        "{entity}_actions_open",
+        "actions",
+        Text("Open corrective actions on the {entity}", "针对{entity}的未关闭整改措施"),
+        Text("The most of any supplier used, where it is the supplier.", "对供应商取所用各家中的最多者。"),
+        "actions.scope, opened_at, closed_at",
+    ),
+    Family(
+        "{entity}_days_since_action",
+        "days",
+        Text(
+            "Time since the latest corrective action on the {entity} was opened",
+            "{entity}最近一次整改措施开立至今的时间",
+        ),
+        Text("The shortest of any supplier used, where it is the supplier.", "对供应商取所用各家中的最短者。"),
+        "actions.scope, opened_at",
+        Text("no action known", "尚无已知措施"),
+    ),
+)
+
+SURVEYS = (
+    Family(
+        "{entity}_survey_score_365d",
+        "score",
+        Text("Mean survey score of the {entity}, last 365 days", "{entity}近365天调查平均得分"),
+        Text("Of the answers that name it.", "按提及该对象的答复计。"),
+        "surveys.score",
+        Text("no answer known", "尚无已知答复"),
+    ),
+)

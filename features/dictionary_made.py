@@ -33,6 +33,14 @@ PRODUCTION = (
         Text("not given", "未提供"),
     ),
     Family(
+        "customer_{attribute}",
+        "",
+        Text("The customer's {attribute}", "客户的{attribute}"),
+        Text("The column of lots as it stands.", "取lots表原列。"),
+        "customers.{attribute}",
+        Text("not given", "未提供"),
+    ),
+    Family(
         "{entity}_lots_7d",
         "lots",
         Text("Other lots of the {entity}, last 7 days", "同{entity}近7天其他批数"),

@@ -66,6 +66,8 @@ UNITS = {
     "units": Unit(Text("units", "件"), Text("{} units", "{} 件"), "count", one="{} unit"),
     "values": Unit(Text("values", "个"), Text("{} values", "{} 个"), "count", one="{} value"),
     "lots": Unit(Text("lots", "批"), Text("{} lots", "{} 批"), "count", one="{} lot"),
+    "actions": Unit(Text("actions", "项"), Text("{} actions", "{} 项"), "count", one="{} action"),
+    "score": Unit(Text("score", "分"), Text("{}", "{} 分"), "plain"),
     "supplier lots": Unit(
         Text("supplier lots", "来料批"), Text("{} supplier lots", "{} 个来料批"), "count", one="{} supplier lot"
     ),

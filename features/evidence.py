@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.asof import NO_TIME, Array, Latest, RowsBy, Spans, Totals, hours
+from features.asof import Array, Latest, RowsBy, Spans, Totals, hours
 from features.histories import Histories
 from features.layout import Layout
 from features.shipments import shipments_of, spans_of
@@ -36,8 +36,7 @@ def outcomes_of(histories: Histories, layout: Layout) -> Facts:
         table = histories["outcomes"]
         values = np.stack([np.ones(len(table), dtype=np.int64), table["failed"]], axis=1)
         return Facts(table["lot_id"], values, spans_of(table))
-    last = max(int(table.known.max(initial=NO_TIME)) for table in histories.tables.values())
-    done = settled(histories, layout.rules, delay=layout.delay, until=last)
+    done = settled(histories, layout.rules, delay=layout.delay)
     values = np.stack([np.ones(len(done.lot), dtype=np.int64), done.failed], axis=1)
     return Facts(done.lot, values, Spans(done.known, done.known, np.full(len(done.lot), np.iinfo(np.int64).max)))
 

@@ -72,13 +72,16 @@ def judge(histories: Histories, rules: Rules, *, until: int) -> Judgements:
     return _judgements(histories, rules, moment, shipped, until=until)
 
 
-def judge_as_known(histories: Histories, rules: Rules, *, until: int) -> Judgements:
-    """Judgements as evidence about other lots: each from the first news of its moment: no later row moves it."""
+def judge_as_known(histories: Histories, rules: Rules) -> Judgements:
+    """Judgements as evidence about other lots: each from the first news of its moment: no later row moves it.
+
+    All turns up to `until_age` are there, those to come too: where they ended would say how far the histories reach.
+    """
     if not len(histories["lots"]):
         return _none()
     shipped, known = first_known_shipped(histories)
     moment = _first_produced(histories) if rules.decision.at == "produced_at" else shipped
-    judged = _judgements(histories, rules, moment, shipped, until=until, told_by=known)
+    judged = _judgements(histories, rules, moment, shipped, until=FOREVER // 2, told_by=known)
     return replace(judged, known=np.maximum(known[judged.lot], judged.as_of))
 
 

@@ -55,15 +55,16 @@ class Settled:
     known: Array
 
 
-def settled(histories: Histories, rules: Rules, *, delay: int, until: int) -> Settled:
-    """What became of lots by the time their window and the reporting delay were over; later news change nothing.
+def settled(histories: Histories, rules: Rules, *, delay: int) -> Settled:
+    """What became of shipped lots by the time their window and the reporting delay were over; no later news counts.
 
+    A lot that has not shipped yet may still, and be watched from then on: it settles nothing.
     With outcomes there is no window: use the table's own rows instead.
     """
-    judged = judge_as_known(histories, rules, until=until)
+    judged = judge_as_known(histories, rules)
     known = np.maximum(window_end(judged, rules.label) + delay, judged.known)
     verdict = verdicts(judged, histories, rules.label, known).failed
-    rows = np.flatnonzero(verdict != NO_LABEL)
+    rows = np.flatnonzero((verdict != NO_LABEL) & (judged.shipped != NO_TIME))
     return Settled(judged.lot[rows], verdict[rows].astype(np.int64), known[rows])
 
 

@@ -23,6 +23,8 @@ def columns(layout: Layout) -> list[FeatureSpec]:
     specs = [column("quantity", unit="units"), column("days_since_production", unit="days")]
     for attribute in _of_lots(layout):
         specs.append(column("lot_{attribute}", levels=_levels(attribute), attribute=attribute.label))
+    for attribute in _of_customers(layout):
+        specs.append(column("customer_{attribute}", levels=_levels(attribute), attribute=attribute.label))
     for entity, _ in _pasts(layout):
         specs.append(column("{entity}_lots_7d", unit="lots", entity=entity))
         specs.append(column("{entity}_hours_since_lot", unit="hours", entity=entity))
@@ -52,6 +54,10 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
     }
     for attribute in _of_lots(layout):
         out[f"lot_{attribute.label}"] = attribute_values(histories, attribute, asked.row)
+    if _of_customers(layout):
+        customer = _customer_rows(asked, histories)
+        for attribute in _of_customers(layout):
+            out[f"customer_{attribute.label}"] = attribute_values(histories, attribute, customer)
     for entity, _ in _pasts(layout):
         code = lots[f"{entity}_id"][asked.row]
         made = _lots_made(histories, entity)
@@ -67,20 +73,40 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
 
 
 def attribute_values(histories: Histories, attribute: Attribute, row: Array) -> Array:
-    """An attribute of rows of its table as float64: numbers, or the category's place in its levels; NaN else."""
-    table = histories[attribute.table]
-    if not table.has(attribute.column):
-        return np.full(len(row), np.nan)
+    """An attribute of rows of its table as float64: numbers, or the category's place in its levels; NaN else.
+
+    Row -1 is none.
+    """
+    values = np.full(len(row), np.nan)
+    if attribute.table not in histories or not histories[attribute.table].has(attribute.column):
+        return values
+    there = row >= 0
     if attribute.kind == "number":
-        return numbers_of(histories, attribute.table, attribute.column)[row]
-    if table[attribute.column].dtype.kind == "f":  # numbers now, where training had texts too
-        return _place_of_numbers(table[attribute.column][row], attribute)
-    places = histories.once(("levels", attribute), lambda: _places(histories, attribute))
-    return cast(Array, places[table[attribute.column][row]])
+        values[there] = numbers_of(histories, attribute.table, attribute.column)[row[there]]
+    else:
+        places = histories.once(("levels", attribute), lambda: _places(histories, attribute))
+        values[there] = places[histories[attribute.table][attribute.column][row[there]]]
+    return values
 
 
 def _of_lots(layout: Layout) -> list[Attribute]:
     return [a for a in layout.attributes if a.table == "lots"]
+
+
+def _of_customers(layout: Layout) -> list[Attribute]:
+    return [a for a in layout.attributes if a.table == "customers"]
+
+
+def _customer_rows(asked: Asked, histories: Histories) -> Array:
+    """The row of customers of each lot's customer as known then, -1: none."""
+    lots = histories["lots"]
+    if "customers" not in histories or not lots.has("customer_id"):
+        return np.full(len(asked), -1)
+    table = histories["customers"]
+    latest = histories.once(
+        "customers", lambda: Latest(table["customer_id"], spans_of(table), key=table["customer_id"])
+    )
+    return latest.before(lots["customer_id"][asked.row], asked.as_of)
 
 
 def _levels(attribute: Attribute) -> tuple[str, ...] | None:

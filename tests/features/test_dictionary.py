@@ -41,6 +41,7 @@ BARE = Layout(
     priors={"fail": Prior(0.1, {})},
 )
 OF_LOT = tuple(Attribute("lots", f"{entity}_id", "category", f"{entity}_id", ("A",)) for entity in OF_LOTS[1:])
+OF_CUSTOMER = (Attribute("customers", "tier", "category", "tier", ("A",)),)
 OF_SUPPLY = (
     Attribute("supplier_lots", "supplier_id", "category", "supplier_id", ("V01",)),
     Attribute("supplier_lots", "moisture", "number", "moisture"),
@@ -56,8 +57,8 @@ def layouts() -> Iterator[Layout]:
         yield replace(
             BARE,
             rules=replace(BARE.rules, decision=decision),
-            tables=("lots", "returns") if returns else ("lots", "outcomes"),
-            attributes=(*of_lot, *OF_SUPPLY) if groups else of_lot,
+            tables=("actions", "lots", "returns", "surveys") if returns else ("lots", "outcomes"),
+            attributes=(*of_lot, *OF_CUSTOMER, *OF_SUPPLY) if groups else of_lot,
             characteristics=measured,
             groups=groups,
             inspected=(Characteristic("assay", "assay", -8, group="api"),) if groups else (),
