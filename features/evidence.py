@@ -138,7 +138,7 @@ class FieldHistory:
 
 
 def _supply_rows(histories: Histories, facts: Facts, entity: str) -> tuple[Array, Array, Spans]:
-    """Facts by what went into their lots: once for each supplier lot used."""
+    """Facts by what went into their lots, once for each use."""
     genealogy, supplies, lots = histories["genealogy"], histories["supplier_lots"], histories["lots"]
     uses = histories.once("genealogy rows by lot", lambda: RowsBy(genealogy["lot_id"]))
     by_code = histories.once("supplier lots by code", lambda: RowsBy(supplies["supplier_lot_id"]))

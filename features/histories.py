@@ -17,6 +17,8 @@ from features.asof import FOREVER, NO_TIME, before, within
 Array = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
 
+_NEVER_ABSENT = ("lots", "returns", "outcomes")  # what is judged and what came of it; other empty tables are absent
+
 
 class Vocabulary:
     """Distinct texts in ascending order; a code is a text's place. Unknown and null are -1."""
@@ -127,7 +129,8 @@ class Histories:
         for name, table in tables.items():  # a row is of an unknown lot until the lot's own row is known
             if table.has("lot_id"):
                 tables[name] = table.take(np.flatnonzero(made[table["lot_id"]]))
-        return Histories(tables, self.ids)
+        there = {name: table for name, table in tables.items() if len(table) or name in _NEVER_ABSENT}
+        return Histories(there, self.ids)
 
 
 __all__ = ["FOREVER", "NO_TIME", "Array", "Histories", "Table", "Vocabulary"]

@@ -9,7 +9,6 @@ from features.asof import Array
 from features.histories import Histories, Table
 from features.rules import Costs, DecisionRule, LabelRule, Rules
 
-
 POOLED = "other"
 """What the material groups beyond the commonest are called together."""
 

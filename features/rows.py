@@ -15,7 +15,7 @@ from features.histories import Array, Table, Vocabulary
 from features.quarantine import Faults
 from features.report import Notes, TableReport
 from features.times import Times, read_times
-from features.versions import standing
+from features.versions import Homes, standing
 
 _ANYWHERE = ("known_at", "deleted")
 
@@ -99,7 +99,7 @@ def read_rows(
         draft.faults.mark(~draft.deleted & ~_has_result(draft), "missing sample_size and defects, or value")
     if contract.name == "lots":
         _set_plans_aside(draft, now)
-    return _stand(draft, known)
+    return _stand(draft, known, lots)
 
 
 def _read_deleted(draft: _Draft) -> None:
@@ -229,14 +229,19 @@ def _set_plans_aside(draft: _Draft, now: int) -> None:
     draft.values["shipped_known"] = np.where(planned, NO_TIME, known)
 
 
-def _stand(draft: _Draft, known: Array) -> tuple[Table, TableReport]:
+def _stand(draft: _Draft, known: Array, lots: Lots | None) -> tuple[Table, TableReport]:
     contract, faults = draft.contract, draft.faults
     usable = np.flatnonzero(~faults.any)
+    homes = None
+    if lots is not None and "lot_id" in draft.values and "lot_id" not in contract.key:
+        lot = draft.values["lot_id"][usable]
+        homes = Homes(lot, lots.first[lot])
     stood = standing(
         [draft.values[name][usable] for name in contract.key if name in draft.values],
         known[usable],
         draft.deleted[usable],
         [values[usable] for values in draft.values.values()],
+        homes=homes,
     )
     faults.mark_rows(usable[stood.contradictions], "differs from another row with the same key and known time")
     rows = usable[stood.rows]

@@ -106,10 +106,13 @@ def features_as_of(histories: Histories, as_of: int) -> int:
 
 
 def _known(histories: Histories, lot: Array, as_of: Array) -> Array:
-    """Whether the lot was there: known strictly before `as_of`, or produced at that very moment, being the question."""
+    """Whether the lot was there: known strictly before `as_of`, or as it was produced at that very moment.
+
+    The second is the question itself; a lot that was produced then and known later is nobody's question yet.
+    """
     row = lot_rows(histories, lot, as_of)
     lots = histories["lots"]
-    there = before(lots.known[row], as_of) | (lots["produced_at"][row] == as_of)
+    there = before(lots.known[row], as_of) | ((lots["produced_at"][row] == as_of) & (lots.known[row] == as_of))
     return np.asarray(there & (row >= 0))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from features.asof import FOREVER
+from features.asof import FOREVER, before
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -27,11 +27,22 @@ class Standing:
     deletions: int
 
 
-def standing(keys: Sequence[Array], known: Array, deleted: Array, contents: Sequence[Array]) -> Standing:
+@dataclass(frozen=True)
+class Homes:
+    """What each row belongs to: `lot` code, and when that lot was first known (`made`). Shape (rows,)."""
+
+    lot: Array
+    made: Array
+
+
+def standing(
+    keys: Sequence[Array], known: Array, deleted: Array, contents: Sequence[Array], *, homes: Homes | None = None
+) -> Standing:
     """Orders the versions of each fact, the rows with equal `keys`, by `known`.
 
     A later version ends the one before, and so does a deletion, which leaves no row of its own. Of a deletion
-    only key and known time count. All arrays have shape (rows,).
+    only key and known time count. `homes`: given where a version may move a fact to another lot; one of a lot that
+    is not yet known replaces nothing until it is. All arrays have shape (rows,).
     """
     order = _ordered(keys, known)
     same_key = _repeats(keys, order)
@@ -48,6 +59,8 @@ def standing(keys: Sequence[Array], known: Array, deleted: Array, contents: Sequ
     # A deletion says nothing about when its fact was first known.
     first_of_fact = np.minimum.reduceat(np.where(gone, FOREVER, known), starts) if len(starts) else known
     fact = np.cumsum(~same_key) - 1
+    if homes is not None:
+        _wait_for_lots(fact, known, gone, superseded, first_of_fact, homes.lot[order], homes.made[order])
     live = np.flatnonzero(~gone)
     return Standing(
         rows=order[live],
@@ -58,6 +71,28 @@ def standing(keys: Sequence[Array], known: Array, deleted: Array, contents: Sequ
         versions=int(np.count_nonzero(np.diff(fact[live]) == 0)),
         deletions=int(gone.sum()),
     )
+
+
+def _wait_for_lots(
+    fact: Array, known: Array, gone: Array, superseded: Array, first_of_fact: Array, lot: Array, made: Array
+) -> None:
+    """Corrects `superseded` and `first_of_fact` of facts with a version that was known before its lot, in place.
+
+    Before its lot is known such a version is a row of an unknown lot: as if it had not come. One that was replaced by
+    then never stood, so the fact was not first known by it.
+    """
+    waiting = np.flatnonzero(~gone & before(known, made))
+    several = np.bincount(fact)[fact[waiting]] > 1 if len(waiting) else []
+    for one in np.unique(fact[waiting[several]]).tolist():
+        rows = np.arange(*np.searchsorted(fact, [one, one + 1]))
+        told = np.where(gone[rows], known[rows], np.maximum(known[rows], made[rows]))
+        for place, row in enumerate(rows):
+            later = rows[place + 1 :]
+            moved = np.where(lot[later] == lot[row], known[later], told[place + 1 :])
+            superseded[row] = moved.min(initial=FOREVER)
+        stood = ~gone[rows] & before(told, superseded[rows])
+        if stood.any():
+            first_of_fact[one] = known[rows[stood]].min()
 
 
 def _ordered(keys: Sequence[Array], known: Array) -> Array:

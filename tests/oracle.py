@@ -14,6 +14,8 @@ from features.rules import Rules
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 
+_KEPT: dict[tuple[int, int], tuple[Any, ...]] = {}
+
 
 def known(table: str, row: Row, rows: Rows) -> int | None:
     """When a row was known; None: always."""
@@ -32,11 +34,21 @@ def key(table: str, row: Row) -> tuple[Any, ...]:
 def versions(table: str, rows: Rows, before: int | None = None) -> dict[tuple[Any, ...], list[Row]]:
     """The versions of each fact in order of known time, those known strictly before a moment."""
     found: dict[tuple[Any, ...], list[Row]] = {}
-    for row in sorted(rows.get(table, []), key=lambda row: known(table, row, rows) or -1):
-        told = known(table, row, rows)
+    for told, fact, row in _in_order(table, rows):
         if before is None or told is None or told < before:
-            found.setdefault(key(table, row), []).append(row)
+            found.setdefault(fact, []).append(row)
     return found
+
+
+def _in_order(table: str, rows: Rows) -> list[tuple[int | None, tuple[Any, ...], Row]]:
+    """(known, key, row) of a table by known time; kept, for tables that nobody changes once they were asked about."""
+    told = rows.get(table, [])
+    kept = _KEPT.get((id(told), id(rows["lots"])))
+    if kept is None or kept[0] is not told or kept[1] is not rows["lots"]:
+        found = [(known(table, row, rows), key(table, row), row) for row in told]
+        kept = told, rows["lots"], sorted(found, key=lambda one: one[0] or -1)
+        _KEPT[id(told), id(rows["lots"])] = kept
+    return kept[2]
 
 
 def standing(table: str, rows: Rows, before: int | None = None) -> list[Row]:
@@ -51,10 +63,21 @@ def as_it_was(rows: Rows, until: int) -> Rows:
     return {name: [row for row in told if row.get("lot_id") in made | {None}] for name, told in old.items()}
 
 
+def told_of(table: str, fact: tuple[Any, ...], rows: Rows) -> list[Row]:
+    """The versions of a fact that ever stood: one replaced before its lot was known is as if it had not come."""
+    told = versions(table, rows)[fact]
+    ends = [known(table, later, rows) for later in told[1:]] + [2**63]
+    there = [(row, end) for row, end in zip(told, ends, strict=True) if not row.get("deleted")]
+    if "lot_id" in TABLES[table].key or "lot_id" not in there[0][0]:
+        return [row for row, _ in there]
+    made = {row["lot_id"]: first_told("lots", row, rows) for row, _ in there}
+    stood = [row for row, end in there if max(known(table, row, rows), made[row["lot_id"]]) < end]
+    return stood or [row for row, _ in there]
+
+
 def first_told(table: str, row: Row, rows: Rows) -> int:
     """When the fact of a row was first known."""
-    told = versions(table, rows)[key(table, row)]
-    return min(known(table, version, rows) for version in told if not version.get("deleted"))
+    return min(known(table, version, rows) for version in told_of(table, key(table, row), rows))
 
 
 def question(lot: str, as_of: int, rows: Rows) -> Row:
@@ -77,7 +100,7 @@ def shipments(rows: Rows, before: int | None = None) -> list[Row]:
 def shipping_now(lot: str, as_of: int, rows: Rows) -> list[Row]:
     """Shipments of a lot that have left by `as_of` and are first told of only then or later, as first told."""
     if "shipments" in rows:
-        first = [next(row for row in told if not row.get("deleted")) for told in versions("shipments", rows).values()]
+        first = [told_of("shipments", fact, rows)[0] for fact in versions("shipments", rows)]
         late = [row for row in first if known("shipments", row, rows) >= as_of]
     else:
         row = question(lot, as_of, rows)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.asof import DAY, HOUR
+from features.contracts import TABLES
 from features.histories import Histories
 from features.judgements import Judgements
 from features.reading import histories_of
@@ -42,7 +43,8 @@ def rules(
 ) -> Rules:
     """Rules with durations in days."""
     source = LabelRule(label, ppm, int(within * DAY), int(reporting * DAY))
-    every = None if again_every is None else int(again_every * DAY)
+    # A site with outcomes may not say again_every.
+    every = None if again_every is None or label == "outcomes" else int(again_every * DAY)
     costs = Costs(400.0, 9000.0, 0.0, 1500.0)
     decision = DecisionRule(at, every, int(until_age * DAY), min_units, costs, 0.9, None)
     return Rules(source, decision, None if known_until is None else day(known_until))
@@ -84,6 +86,18 @@ def asked(told: Histories, lots: Iterable[str], as_of: Iterable[int]) -> Judgeme
     moments = np.array(list(as_of), dtype=np.int64)
     none = np.full(len(codes), -(2**63))
     return Judgements(codes, moments, np.ones(len(codes), dtype=np.int64), none, moments)
+
+
+def plain_site(random: Random, *, lots: int = 20, ships: str = "both") -> Rows:
+    """The same with all known as it happens, but for returns, and nothing ever corrected or deleted."""
+    rows = tiny_site(random, lots=lots, ships=ships)
+    plain: Rows = {}
+    for name, table in rows.items():
+        first: dict[tuple[Any, ...], Row] = {}
+        for row in sorted(table, key=lambda row: row.get("known_at") or row.get("reported_at") or 0):
+            first.setdefault(tuple(row.get(column) for column in TABLES[name].key), row)
+        plain[name] = [{k: v for k, v in row.items() if k not in ("known_at", "deleted")} for row in first.values()]
+    return plain
 
 
 def tiny_site(random: Random, *, lots: int = 12, days: int = 400, label: str = "returns", ships: str = "both") -> Rows:
@@ -226,6 +240,7 @@ __all__ = [
     "asked",
     "day",
     "histories",
+    "plain_site",
     "rules",
     "shuffled",
     "site",

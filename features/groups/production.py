@@ -5,7 +5,7 @@ from typing import cast
 import numpy as np
 
 from features.asked import Asked, Measured
-from features.asof import DAY, HOUR, Array, Latest, RowsBy, Totals
+from features.asof import DAY, HOUR, Array, Latest, RowsBy, Totals, before
 from features.card import FeatureSpec
 from features.histories import Histories
 from features.layout import Attribute, Characteristic, Layout, numbers_of
@@ -50,7 +50,9 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
     lots = histories["lots"]
     out = {
         "quantity": lots["quantity"][asked.row].astype(np.float64),
-        "days_since_production": (asked.as_of - asked.produced_at) / DAY,
+        "days_since_production": np.where(
+            before(asked.produced_at, asked.as_of), (asked.as_of - asked.produced_at) / DAY, np.nan
+        ),
     }
     for attribute in _of_lots(layout):
         out[f"lot_{attribute.label}"] = attribute_values(histories, attribute, asked.row)
@@ -58,14 +60,13 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
         customer = _customer_rows(asked, histories)
         for attribute in _of_customers(layout):
             out[f"customer_{attribute.label}"] = attribute_values(histories, attribute, customer)
+    produced = np.minimum(asked.produced_at, asked.as_of)
     for entity, _ in _pasts(layout):
         code = lots[f"{entity}_id"][asked.row]
         made = _lots_made(histories, entity)
-        out[f"{entity}_lots_7d"] = (
-            made[0].before(code, asked.produced_at, (WEEK,), without=asked.lot)[0, :, 0].astype(float)
-        )
-        row = made[1].before(code, asked.produced_at, without=asked.lot)
-        since = (asked.produced_at - lots["produced_at"][row]) / HOUR
+        out[f"{entity}_lots_7d"] = made[0].before(code, produced, (WEEK,), without=asked.lot)[0, :, 0].astype(float)
+        row = made[1].before(code, produced, without=asked.lot)
+        since = (produced - lots["produced_at"][row]) / HOUR
         out[f"{entity}_hours_since_lot"] = np.where(row >= 0, since, np.nan)
     if layout.characteristics:
         _measured_columns(out, asked, histories, layout)

@@ -83,7 +83,7 @@ def values(group: Any, case: Case, told: Histories | None = None, places: Sequen
 
 
 def late_rows_change_nothing(group: Any) -> None:
-    for one, late in zip(cases(), _late(), strict=True):
+    for one, late in zip(cases(), late_histories(), strict=True):
         assert_same(values(group, one, late), values(group, one), "rows known at or after as_of changed")
 
 
@@ -113,7 +113,7 @@ def absent_columns_are_null(group: Any) -> None:
 
 
 @cache
-def _late() -> list[Histories]:
+def late_histories() -> list[Histories]:
     return [histories(with_absurd_late_rows(one.rows, one.moment), one.rule) for one in cases()]
 
 

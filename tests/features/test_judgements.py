@@ -39,7 +39,7 @@ def by_the_book(rows: Rows, rule, until: int):
     return [(one.lot, one.as_of, one.units, one.shipped) for one in oracle.judgements(rows, rule, until)]
 
 
-@settings(max_examples=50, deadline=None, phases=[Phase.generate])
+@settings(max_examples=30, deadline=None, phases=[Phase.generate])
 @given(random=RANDOM, rule=RULES, until=UNTIL, ships=st.sampled_from(["lots", "shipments", "both"]))
 def test_judgements_are_those_of_the_book(random, rule, until, ships):
     rows = tiny_site(random, lots=5, label=rule.label.source, ships=ships)

@@ -44,10 +44,10 @@ def assert_no_peeking(rows: Rows, rule, *, chosen: int, moment: int, build=matri
         now = build(told, lots, as_of, layout)
         same = (now == then) | (np.isnan(now) & np.isnan(then))
         names = np.array(build_features(asked(told, [], []), told, layout).names)
-        assert same.all(), f"{what} peeks: {sorted(set(names[np.flatnonzero(~same.all(axis=0))]))}"
+        assert same.all(), f"{what} peeks: {sorted(set(names[~same.all(axis=0)].tolist()))}"
 
 
-@settings(max_examples=40, deadline=None, phases=[Phase.generate])
+@settings(max_examples=25, deadline=None, phases=[Phase.generate])
 @given(
     seed=st.integers(0, 2**32 - 1),
     rule=RULES,

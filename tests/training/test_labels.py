@@ -44,7 +44,7 @@ def by_the_book(rows: Rows, rule, until: int) -> list[tuple]:
     return found
 
 
-@settings(max_examples=40, deadline=None, phases=[Phase.generate])
+@settings(max_examples=25, deadline=None, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32 - 1), rule=RULES, until=st.integers(250, 600).map(day))
 def test_labels_are_those_of_the_book(seed, rule, until):
     random = Random(seed)
