@@ -59,7 +59,7 @@ def check(site: Path, as_json: bool) -> None:
             print_json({"site": settings.name, "ok": False, "error": str(unusable)})
         click.echo(f"lotrisk: {' '.join(str(unusable).split())}", err=True)
         sys.exit(1)
-    findings = _check(reading, settings)
+    findings = _check(reading, settings, quiet=as_json)
     if as_json:
         print_json(findings)
     sys.exit(0 if findings["ok"] else 1)
@@ -224,8 +224,7 @@ def _read(site: "Site") -> "Reading":
     return read_histories(site, now=_now())
 
 
-def _check(reading: "Reading", site: "Site") -> dict[str, Any]:
-
+def _check(reading: "Reading", site: "Site", *, quiet: bool = False) -> dict[str, Any]:
     from features.check import check_site
     from features.findings import render
     from features.quarantine import write_quarantine
@@ -234,25 +233,19 @@ def _check(reading: "Reading", site: "Site") -> dict[str, Any]:
     write_quarantine(
         {name: report.quarantine for name, report in reading.report.items()}, site.state_dir / "quarantine"
     )
-    console(stderr=True).print(render(findings))
+    if not quiet:
+        console().print(render(findings))
     return findings
 
 
 def _train(site: "Site", reading: "Reading", *, until: int, seed: int, quiet: bool) -> "tuple[Trained, bool]":
-
     from features.champion import read_scorer
     from serving.registry import promote as run
     from training.train import train as job
 
+    champion = read_scorer(site.state_dir).bundle
     with progress() as show:
-        trained = job(
-            site,
-            reading.histories,
-            until=until,
-            champion=read_scorer(site.state_dir).bundle,
-            seed=seed,
-            progress=show,
-        )
+        trained = job(site, reading.histories, until=until, champion=champion, seed=seed, progress=show)
     verdict = trained.verdict
     if verdict.promote:
         reason = " ".join(verdict.reasons)

@@ -82,8 +82,8 @@ def _wait_for_lots(
     then never stood, so the fact was not first known by it.
     """
     waiting = np.flatnonzero(~gone & before(known, made))
-    several = np.bincount(fact)[fact[waiting]] > 1 if len(waiting) else []
-    for one in np.unique(fact[waiting[several]]).tolist():
+    several = np.bincount(fact, minlength=1) > 1
+    for one in np.unique(fact[waiting][several[fact[waiting]]]).tolist():
         rows = np.arange(*np.searchsorted(fact, [one, one + 1]))
         told = np.where(gone[rows], known[rows], np.maximum(known[rows], made[rows]))
         for place, row in enumerate(rows):

@@ -1,11 +1,16 @@
 """The command line, run inside the test: its imports cost seconds only once."""
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from lotrisk import main
+from serving.registry import versions
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,30 @@ def lotrisk(*arguments: Any, stdin: str | None = None) -> Ran:
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ran(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees() -> Iterator[None]:
+    """Imported by a test module: up to 60 trees are tried in place of 600, and the rest is as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.model.ROUNDS", (10, 20, 35, 60))
+        patch.setattr("training.model.DEFAULT_ROUNDS", 35)
+        yield
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Imported by a test module: MLflow's database with nothing in it, which takes seconds to make."""
+    folder = tmp_path_factory.mktemp("registry")
+    assert versions("none", tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", state_dir=folder) == []
+    return folder / "mlflow.db"
+
+
+def with_registry(site: Path, registry: Path) -> Path:
+    """The site with a copy of the empty database."""
+    (site / ".lotrisk").mkdir()
+    shutil.copy(registry, site / ".lotrisk" / "mlflow.db")
+    return site
 
 
 def done(*arguments: Any, stdin: str | None = None) -> Ran:

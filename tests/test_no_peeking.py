@@ -17,7 +17,7 @@ import pytest
 
 from features.asof import Totals
 from features.histories import Histories
-from tests.command import done
+from tests.command import done, few_trees, registry, with_registry
 from tests.late_rows import (
     known_times,
     moments_of,
@@ -30,6 +30,7 @@ from tests.toy_model import MLFLOW_WARNS
 from training.factory import TIMEZONE, make_factory
 
 pytestmark = MLFLOW_WARNS
+__all__ = ["few_trees", "registry"]
 
 LOTS = 420
 TODAY = date(2026, 9, 1)
@@ -45,10 +46,10 @@ class Place:
         self.folder, self.moment = folder, moment.isoformat()
         (folder / "lots.txt").write_text("\n".join(lots), encoding="utf-8")
 
-    def scores(self, name: str) -> dict[str, bytes]:
-        """All files of `lotrisk score`: the default list and named lots, CSV and Parquet."""
+    def scores(self, name: str, kinds: tuple[str, ...] = ("csv", "parquet")) -> dict[str, bytes]:
+        """All files of `lotrisk score`: the default list and named lots."""
         files = {}
-        for kind in ("csv", "parquet"):
+        for kind in kinds:
             for chosen in ([], ["--lots", self.folder / "lots.txt"]):
                 out = self.folder / f"scores.{kind}"
                 done("score", self.folder / name, "--as-of", self.moment, "--out", out, *chosen)
@@ -69,12 +70,12 @@ class Place:
     def backtest(self, name: str) -> dict[str, bytes]:
         out = self.folder / "backtest.csv"
         start, site = "2025-06-01", self.folder / name
-        done("backtest", site, "--from", start, "--until", self.moment, "--step", "250d", "--out", out)
+        done("backtest", site, "--from", start, "--until", self.moment, "--step", "400d", "--out", out)
         return {"backtest.csv": out.read_bytes()}
 
     def everything(self, name: str) -> dict[str, bytes]:
         """Scores by the shrunk rate, then the model, then scores by it, then the backtest."""
-        by_rate = {f"{file} by the rate": content for file, content in self.scores(name).items()}
+        by_rate = {f"{file} by the rate": content for file, content in self.scores(name, ("csv",)).items()}
         model = self.models(name)
         done("promote", self.folder / name, "1")
         return by_rate | model | self.scores(name) | self.backtest(name)
@@ -99,7 +100,7 @@ def judged_again(factory: Path, folder: Path) -> Path:
 
 
 def with_outcomes(factory: Path, folder: Path) -> Path:
-    """The factory as one that tests its lots: outcomes in place of returns, one in ten corrected, lots that ship once."""
+    """The factory as one that tests its lots: outcomes in place of returns, one in ten corrected, and no shipments."""
     shutil.copytree(factory, folder)
     tables = read_tables(factory / "data")
     back = set(tables["returns"]["lot_id"].to_pylist())
@@ -110,7 +111,8 @@ def with_outcomes(factory: Path, folder: Path) -> Path:
     pa.csv.write_csv(pa.table(columns), folder / "data" / "outcomes.csv")
     for name in ("returns", "shipments"):
         (folder / "data" / f"{name}.csv").unlink()
-    toml = f'[site]\ntimezone = "{TIMEZONE}"\ndata = "data"\n{OUTCOMES}[decision.tier.A]\ncost_of_escape = 30000\n'
+    site = f'[site]\nname = "tests"\ntimezone = "{TIMEZONE}"\ndata = "data"\n'
+    toml = f"{site}{OUTCOMES}[decision.tier.A]\ncost_of_escape = 30000\n"
     (folder / "lotrisk.toml").write_text(toml, encoding="utf-8")
     return folder
 
@@ -120,7 +122,7 @@ def as_it_is(factory: Path, folder: Path) -> Path:
     return folder
 
 
-def placed(factory: Path, folder: Path, make: Callable[[Path, Path], Path] = as_it_is) -> Place:
+def placed(factory: Path, folder: Path, registry: Path, make: Callable[[Path, Path], Path] = as_it_is) -> Place:
     """The site and its copies; named are lots of all ages, unknown ones too, but none that is known at the moment."""
     site = make(factory, folder / "whole")
     tables = read_tables(site / "data")
@@ -129,14 +131,16 @@ def placed(factory: Path, folder: Path, make: Callable[[Path, Path], Path] = as_
     made = dict(zip(tables["lots"]["lot_id"].to_pylist(), known_times("lots", tables, TIMEZONE), strict=True))
     write_copy(site, folder / "without", without_late_rows(tables, moment, TIMEZONE))
     write_copy(site, folder / "absurd", with_absurd_late_rows(tables, moment, TIMEZONE))
+    for name in ("whole", "without", "absurd"):
+        with_registry(folder / name, registry)
     return Place(folder, moment, [*(lot for lot in list(made)[::4] if made[lot] != moment), "TEST-RUN", "nobody's"])
 
 
 @pytest.mark.parametrize("make", [as_it_is, judged_again, with_outcomes], ids=lambda make: make.__name__)
 def test_what_is_not_known_by_a_moment_changes_nothing(
-    factory: Path, tmp_path: Path, make: Callable[[Path, Path], Path]
+    factory: Path, registry: Path, tmp_path: Path, make: Callable[[Path, Path], Path]
 ) -> None:
-    place = placed(factory, tmp_path, make)
+    place = placed(factory, tmp_path, registry, make)
     expected = place.everything("whole")
     assert expected["scores.csv"].count(b"\n") > 5
     assert expected["backtest.csv"].count(b"lightgbm") > 20
@@ -161,13 +165,13 @@ def test_the_copies_are_what_they_are_called(factory: Path, tmp_path: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def trained(factory: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def trained(factory: Path, registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A site and its copies that all score with one model."""
-    place = placed(factory, tmp_path_factory.mktemp("trained"))
+    place = placed(factory, tmp_path_factory.mktemp("trained"), registry)
     place.models("whole")
     done("promote", place.folder / "whole", "1")
     for copy in ("without", "absurd"):
-        shutil.copytree(place.folder / "whole" / ".lotrisk", place.folder / copy / ".lotrisk")
+        shutil.copytree(place.folder / "whole" / ".lotrisk", place.folder / copy / ".lotrisk", dirs_exist_ok=True)
     return place
 
 
@@ -198,7 +202,7 @@ def test_a_site_that_claims_to_have_known_of_its_returns_at_once_is_caught(train
 
 
 def test_a_return_moved_from_a_lot_not_yet_made_is_as_if_it_came_when_it_was_moved(
-    factory: Path, tmp_path: Path
+    factory: Path, registry: Path, tmp_path: Path
 ) -> None:
     """The first booking is of an unknown lot, as known then: the later making of that lot must not date it back."""
     tables = read_tables(factory / "data")
@@ -214,7 +218,7 @@ def test_a_return_moved_from_a_lot_not_yet_made_is_as_if_it_came_when_it_was_mov
     }
     tables["returns"] = pa.concat_tables([tables["returns"], pa.table(moved)], promote_options="default")
     site = write_copy(factory, tmp_path / "moved", tables)
-    place = placed(site, tmp_path)
+    place = placed(site, tmp_path, registry)
     assert_same(place.scores("without") | place.models("without"), place.scores("whole") | place.models("whole"), "w")
 
 
