@@ -268,6 +268,8 @@ def _backtest(
         every = duration(step)
     except ValueError as wrong:
         raise SettingsError(f"--step {step}: {wrong}") from None
+    if every <= 0:
+        raise SettingsError(f"--step {step}: must be longer than nothing")
     first, last = _moment(start, site), _moment(until, site)
     histories = (reading or _read(site)).histories
     with progress() as show:

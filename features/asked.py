@@ -1,6 +1,8 @@
 """What is asked: judged lots with their own rows, as far as these may be used at the moment of judgement."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -8,6 +10,8 @@ from features.asof import NO_TIME, Array, RowsBy, before, stands
 from features.histories import Histories, Table
 from features.judgements import Judgements, first_moment, lot_rows
 from features.rules import Rules
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,16 @@ class Asked:
     judged_first: Array
     measured: "Measured"
     used: "Used"
+    _made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.lot)
+
+    def once(self, what: object, make: Callable[[], T]) -> T:
+        """What `make` returns, made the first time `what` is asked for and kept: several groups want it."""
+        if what not in self._made:
+            self._made[what] = make()
+        return cast(T, self._made[what])
 
 
 @dataclass(frozen=True)
@@ -92,12 +103,10 @@ def _used(histories: Histories, lot: Array, as_of: Array) -> Used:
         none = np.empty(0, dtype=np.int64)
         return Used(none, none, none.astype(float))
     table = histories["genealogy"]
-    consumed = table["consumed_at"] if table.has("consumed_at") else np.full(len(table), NO_TIME)
-    order = (table["supplier_lot_id"], consumed, table.known)
-    index = histories.once("genealogy by lot", lambda: RowsBy(table["lot_id"], order=order))
-    of, row = index.pairs(lot)
+    of, row = uses_by_lot(histories).pairs(lot)
+    consumed = table["consumed_at"][row] if table.has("consumed_at") else np.full(len(row), NO_TIME)
     usable = stands(table.known[row], table.superseded[row], as_of[of])
-    always = (consumed[row] == NO_TIME) & (table.known[row] == table.first[row])
+    always = (consumed == NO_TIME) & (table.known[row] == table.first[row])
     always &= ~before(_first_known(histories)[lot[of]], table.known[row])
     usable |= always & ~before(table.superseded[row], as_of[of])
     of, row = of[usable], row[usable]
@@ -113,6 +122,13 @@ def _lots_first(histories: Histories) -> Array:
     first = np.full(len(histories.ids["lot"]), NO_TIME)
     first[histories["lots"]["lot_id"]] = histories["lots"].first
     return first
+
+
+def uses_by_lot(histories: Histories) -> RowsBy:
+    """Genealogy rows of each lot, in an order that does not hang on the source's."""
+    table = histories["genealogy"]
+    order = [table[column] for column in ("supplier_lot_id", "consumed_at") if table.has(column)]
+    return histories.once("genealogy by lot", lambda: RowsBy(table["lot_id"], order=(*order, table.known)))
 
 
 def _number(table: Table, column: str, row: Array) -> Array:

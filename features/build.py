@@ -18,6 +18,7 @@ from features.missing import with_what_is_missing
 from features.rules import Rules
 
 GROUPS = (production, supplier, field, own, actions, surveys)
+CHUNK = 200_000  # judgements at a time: what lies between the histories and the matrix stays under half a gigabyte
 PARTS = tuple(group.__name__.rsplit(".", 1)[1] for group in GROUPS)
 
 
@@ -57,14 +58,24 @@ def groups_of(layout: Layout) -> list[ModuleType]:
 def build_features(judgements: Judgements, histories: Histories, layout: Layout) -> Features:
     """What was known about each judged lot strictly before its `as_of`."""
     histories = with_what_is_missing(histories, layout)
-    asked = ask(judgements, histories, layout.rules)
-    names = [spec.name for spec in columns(layout)]
-    built = [group.build(asked, histories, layout) for group in groups_of(layout)]
-    values = {name: column for group in built for name, column in group.items()}
-    matrix = np.empty((len(judgements), len(names)))
-    for place, name in enumerate(names):
-        matrix[:, place] = values[name]
+    names = _names(layout)
+    matrix = np.empty((len(judgements), len(names)), order="F")  # written, and binned by LightGBM, column by column
+    for start in range(0, len(judgements), CHUNK):
+        part = judgements.take(np.arange(start, min(start + CHUNK, len(judgements))))
+        asked = ask(part, histories, layout.rules)
+        built = [group.build(asked, histories, layout) for group in groups_of(layout)]
+        values = {name: column for group in built for name, column in group.items()}
+        for place, name in enumerate(names):
+            matrix[start : start + CHUNK, place] = values[name]
     return Features(names, matrix)
+
+
+def _names(layout: Layout) -> list[str]:
+    """Names of the columns, kept with the layout as a cached property would be: a lot is looked up in less time."""
+    kept = vars(layout)
+    if "_names" not in kept:
+        kept["_names"] = [spec.name for spec in columns(layout)]
+    return list(kept["_names"])
 
 
 def _priors(histories: Histories, layout: Layout) -> dict[str, Prior]:

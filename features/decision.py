@@ -20,44 +20,45 @@ class Decisions:
     expected_cost: Array
 
 
-def decide(risk: Array, units: Array, tier: Array, rule: DecisionRule) -> Decisions:
-    """The cheapest action by expected cost, the more careful one of equals.
+def decide(risk: Array, units: Array, tiers: Array, rule: DecisionRule) -> Decisions:
+    """The most careful of what each of a lot's tiers would have done: its cheapest action, the more careful of equals.
 
-    Args: `risk` calibrated; `units` at risk; `tier`: place in `cost_table(rule)`; all of shape (lots,).
+    Args: `risk` calibrated; `units` at risk, both of shape (lots,); `tiers`: which places of `cost_table(rule)` count,
+    bool, shape (lots, places).
     Releasing costs risk x escape; inspecting costs the inspection, the escapes it does not find and holding those it
-    does; holding costs the same whatever the lot is. All rise with the cost of an escape in that order, so a dearer
-    escape never turns hold or inspect into release.
+    does; holding costs the same whatever the lot is. The dearer an escape, the less of these a tier chooses, so a
+    dearer escape never turns hold or inspect into release. The cost of releasing is that of the dearest tier.
     """
     table = cost_table(rule)
-    escape = np.array([c.escape for c in table])[tier] + np.array([c.escape_per_unit for c in table])[tier] * units
-    inspection = np.array([c.inspection for c in table])[tier]
-    hold = np.array([c.hold for c in table])[tier]
-    found = rule.inspection_finds
-    release = risk * escape
-    inspect = inspection + risk * (1 - found) * escape + risk * found * hold
-    costs = np.stack([hold, inspect, release])
+    escape, per_unit, inspection, hold = (
+        np.array([getattr(costs, name) for costs in table])
+        for name in ("escape", "escape_per_unit", "inspection", "hold")
+    )
+    found, likely = rule.inspection_finds, risk[:, None]
+    release = likely * (escape + per_unit * units[:, None])
+    inspect = inspection + (1 - found) * release + likely * found * hold
     names = (HOLD, INSPECT, RELEASE)
-    return Decisions([names[place] for place in np.argmin(costs, axis=0).tolist()], release)
+    cheapest = np.argmin(np.stack([np.broadcast_to(hold, release.shape), inspect, release]), axis=0)
+    careful = np.where(tiers, cheapest, len(names)).min(axis=1, initial=len(names))
+    return Decisions(
+        [names[place] for place in careful.tolist()], np.where(tiers, release, -np.inf).max(axis=1, initial=-np.inf)
+    )
 
 
 def cost_table(rule: DecisionRule) -> list[Costs]:
-    """The site's own costs, then those of each tier by name, then the dearest escape of all: of an unknown tier."""
-    table = [rule.costs, *(rule.tiers[name] for name in sorted(rule.tiers))]
-    return [*table, max(table, key=lambda costs: (costs.escape, costs.escape_per_unit))]
+    """The site's own costs, then those of each tier by name."""
+    return [rule.costs, *(rule.tiers[name] for name in sorted(rule.tiers))]
 
 
 def tiers_of(histories: Histories, rule: DecisionRule, lot: Array, row: Array, as_of: Array) -> Array:
-    """Place in `cost_table(rule)` of each lot, the dearest of its customers'; int64, shape (lots,).
+    """Which places of `cost_table(rule)` count for each lot, those of its customers; bool, shape (lots, places).
 
-    `row`: of the lots table. A customer whose tier has no costs of its own takes the site's; a lot without a customer,
-    or with one whose tier is not known, takes the dearest.
+    `row`: of the lots table. A customer whose tier has no costs of its own takes the site's; for a lot without a
+    customer, and for a customer whose tier is not known, all count.
     """
+    places = len(cost_table(rule))
     if not rule.tiers:
-        return np.zeros(len(lot), dtype=np.int64)
-    table = cost_table(rule)
-    rank = np.argsort(np.argsort([c.escape for c in table], kind="stable"), kind="stable")
-    rank[-1] = len(table)
-    place_of = _tier_places(histories, rule, len(table) - 1)
+        return np.ones((len(lot), places), dtype=bool)
     lots, shipped = histories["lots"], shipments_of(histories)
     own = lots["customer_id"][row] if lots.has("customer_id") else np.full(len(lot), -1)
     question, shipment = by_lot(histories).pairs(lot)
@@ -65,22 +66,23 @@ def tiers_of(histories: Histories, rule: DecisionRule, lot: Array, row: Array, a
     seen &= shipped.customer[shipment] >= 0
     who = np.concatenate([np.flatnonzero(own >= 0), question[seen]])
     customer = np.concatenate([own[own >= 0], shipped.customer[shipment[seen]]])
-    worst = np.full(len(lot), -1, dtype=np.int64)
-    np.maximum.at(worst, who, rank[place_of[customer]])
-    by_rank = np.full(len(table) + 1, len(table) - 1, dtype=np.int64)
-    by_rank[rank] = np.arange(len(table))
-    return np.where(worst < 0, len(table) - 1, by_rank[worst])
+    place = _tier_places(histories, rule, customer, as_of[who])
+    counts = np.zeros((len(lot), places), dtype=bool)
+    counts[who[place >= 0], place[place >= 0]] = True
+    counts[who[place < 0]] = True
+    counts[~counts.any(axis=1)] = True
+    return counts
 
 
-def _tier_places(histories: Histories, rule: DecisionRule, unknown: int) -> Array:
-    """Of every customer of the vocabulary."""
-    places = np.full(len(histories.ids["customer"]) if "customer" in histories.ids else 0, unknown, dtype=np.int64)
-    if "customers" in histories and histories["customers"].has("tier"):
-        table = histories["customers"]
-        latest = Latest(table["customer_id"], spans_of(table), key=table["customer_id"])
-        row = latest.before(np.arange(len(places)), np.full(len(places), np.iinfo(np.int64).max))
-        names = sorted(rule.tiers)
-        of_text = [names.index(text) + 1 if text in names else 0 for text in table.texts["tier"].texts]
-        tier = np.where(row >= 0, table["tier"][row], -1)
-        places = np.where(tier >= 0, np.array([*of_text, unknown])[tier], unknown)
-    return places
+def _tier_places(histories: Histories, rule: DecisionRule, customer: Array, as_of: Array) -> Array:
+    """Place in `cost_table(rule)` of customers by their tier as known strictly before `as_of`; -1: not known."""
+    if "customers" not in histories or not histories["customers"].has("tier"):
+        return np.full(len(customer), -1, dtype=np.int64)
+    table = histories["customers"]
+    latest = histories.once(
+        "customers", lambda: Latest(table["customer_id"], spans_of(table), key=table["customer_id"])
+    )
+    row = latest.before(customer, as_of)
+    names = sorted(rule.tiers)
+    of_text = [names.index(text) + 1 if text in names else 0 for text in table.texts["tier"].texts]
+    return np.where(row >= 0, np.array([*of_text, -1])[table["tier"][row]], -1)

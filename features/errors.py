@@ -27,3 +27,7 @@ class BundleRefused(LotRiskError):
 
 class UnknownVersion(LotRiskError):
     """A model version that the registry or the bundle folder does not hold."""
+
+
+class RegistryFault(LotRiskError):
+    """The model registry does not answer, or refuses."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.asked import uses_by_lot
 from features.asof import Array, Latest, RowsBy, Spans, Totals, hours
 from features.histories import Histories
 from features.layout import Layout
@@ -74,25 +75,38 @@ def returns_of(histories: Histories) -> Facts:
     return Facts(table["lot_id"], table["quantity"][:, None], spans_of(table), customer)
 
 
-def entity_rows(histories: Histories, facts: Facts, entity: str) -> tuple[Array, Array, Spans]:
-    """(entity codes, rows of the facts, spans) of facts joined with what ties their lots to the entity."""
+@dataclass(frozen=True)
+class Joined:
+    """Facts joined with what ties their lots to entities: `fact` and `row` (of lots, or of supplier_lots) of each."""
+
+    fact: Array
+    row: Array
+    spans: Spans
+
+
+def join(histories: Histories, facts: Facts, entity: str) -> Joined:
+    """Facts with what ties them to an entity, while all of it stood; one join serves all of its kind."""
     lots = histories["lots"]
-    index = histories.once("lots by lot", lambda: RowsBy(lots["lot_id"]))
-    fact, row = index.pairs(facts.lot)
-    spans = facts.spans.take(fact).both(spans_of(lots).take(row))
+    made = histories.once("lots by lot", lambda: RowsBy(lots["lot_id"]))
+    fact, row = made.pairs(facts.lot)
+    joined = _ever(fact, row, facts.spans.take(fact).both(spans_of(lots).take(row)))
+    return _with_supplies(histories, facts, joined) if entity in OF_SUPPLIES else joined
+
+
+def codes(histories: Histories, facts: Facts, joined: Joined, entity: str) -> Array:
+    """The entity of each joined fact, int64 codes; -1: none."""
+    if entity in OF_SUPPLIES:
+        return histories["supplier_lots"][f"{entity}_id"][joined.row]
     if entity == PLANT:
-        code = np.zeros(len(fact), dtype=np.int64)
-    elif entity == LOT:
-        code = facts.lot[fact]
-    elif entity in OF_LOTS:
-        own = f"{entity}_id"
-        code = lots[own][row] if lots.has(own) else np.full(len(fact), -1)
-        if entity == CUSTOMER and facts.customer is not None:
-            code = np.where(facts.customer[fact] >= 0, facts.customer[fact], code)
-    else:
-        code, fact, spans = _supply_rows(histories, facts, entity)
-    ever = spans.ever
-    return code[ever], fact[ever], spans.take(ever)
+        return np.zeros(len(joined.fact), dtype=np.int64)
+    if entity == LOT:
+        return facts.lot[joined.fact]
+    lots, own = histories["lots"], f"{entity}_id"
+    code = lots[own][joined.row] if lots.has(own) else np.full(len(joined.fact), -1)
+    if entity == CUSTOMER and facts.customer is not None:
+        told = facts.customer[joined.fact]
+        code = np.where(told >= 0, told, code)
+    return code
 
 
 class FieldHistory:
@@ -115,38 +129,49 @@ class FieldHistory:
 
     def outcomes(self, entity: str) -> Totals:
         """(settled judgements, failed) of an entity."""
-        key = ("outcomes", entity, self._settled_by)
-        return self._histories.once(key, lambda: self._totals(self.outcome_facts, entity))
+        key = ("outcomes", _kind(entity), self._settled_by)
+        return self._histories.once(key, lambda: self._totals(self.outcome_facts, entity))[entity]
 
     def exposure(self, entity: str) -> Totals:
         """(units, units x hour, returned units) of an entity."""
-        facts = self._histories.once("exposure facts", lambda: exposure_of(self._histories))
-        return self._histories.once(("exposure", entity), lambda: self._totals(facts, entity))
+        key = ("exposure", _kind(entity))
+        return self._histories.once(key, lambda: self._totals(exposure_of(self._histories), entity))[entity]
 
     def last_return(self, entity: str) -> tuple[Latest, Array]:
         """An entity's latest return, and when each row it answers with was first known."""
         return self._histories.once(("last return", entity), lambda: self._last_return(entity))
 
-    def _totals(self, facts: Facts, entity: str) -> Totals:
-        code, fact, spans = entity_rows(self._histories, facts, entity)
-        return Totals(code, spans, facts.values[fact], owner=facts.lot[fact])
+    def _totals(self, facts: Facts, entity: str) -> dict[str, Totals]:
+        """Of all entities of the kind: they share the join, which is most of the work."""
+        joined = join(self._histories, facts, entity)
+        values, owner = facts.values[joined.fact], facts.lot[joined.fact]
+        return {
+            each: Totals(codes(self._histories, facts, joined, each), joined.spans, values, owner=owner)
+            for each in _kind(entity)
+        }
 
     def _last_return(self, entity: str) -> tuple[Latest, Array]:
         facts = returns_of(self._histories)
-        code, fact, spans = entity_rows(self._histories, facts, entity)
-        return Latest(code, spans, key=fact, owner=facts.lot[fact]), spans.first
+        joined = join(self._histories, facts, entity)
+        code = codes(self._histories, facts, joined, entity)
+        return Latest(code, joined.spans, key=joined.fact, owner=facts.lot[joined.fact]), joined.spans.first
 
 
-def _supply_rows(histories: Histories, facts: Facts, entity: str) -> tuple[Array, Array, Spans]:
-    """Facts by what went into their lots, once for each use."""
-    genealogy, supplies, lots = histories["genealogy"], histories["supplier_lots"], histories["lots"]
-    uses = histories.once("genealogy rows by lot", lambda: RowsBy(genealogy["lot_id"]))
+def _kind(entity: str) -> tuple[str, ...]:
+    return OF_SUPPLIES if entity in OF_SUPPLIES else (*OF_LOTS, LOT)
+
+
+def _with_supplies(histories: Histories, facts: Facts, joined: Joined) -> Joined:
+    """Facts by what went into their lots: once for each supplier lot used, with its row of supplier_lots."""
+    genealogy, supplies = histories["genealogy"], histories["supplier_lots"]
     by_code = histories.once("supplier lots by code", lambda: RowsBy(supplies["supplier_lot_id"]))
-    made = histories.once("lots by lot", lambda: RowsBy(lots["lot_id"]))
-    fact, use = uses.pairs(facts.lot)
-    spans = facts.spans.take(fact).both(spans_of(genealogy).take(use))
-    pair, supply = by_code.pairs(genealogy["supplier_lot_id"][use])
-    fact, spans = fact[pair], spans.take(pair).both(spans_of(supplies).take(supply))
-    pair, row = made.pairs(facts.lot[fact])
-    spans = spans.take(pair).both(spans_of(lots).take(row))
-    return supplies[f"{entity}_id"][supply[pair]], fact[pair], spans
+    pair, use = uses_by_lot(histories).pairs(facts.lot[joined.fact])
+    used = _ever(joined.fact[pair], use, joined.spans.take(pair).both(spans_of(genealogy).take(use)))
+    pair, supply = by_code.pairs(genealogy["supplier_lot_id"][used.row])
+    return _ever(used.fact[pair], supply, used.spans.take(pair).both(spans_of(supplies).take(supply)))
+
+
+def _ever(fact: Array, row: Array, spans: Spans) -> Joined:
+    """Without what never stood together."""
+    ever = spans.ever
+    return Joined(fact, row, spans) if len(ever) == len(fact) else Joined(fact[ever], row[ever], spans.take(ever))

@@ -57,7 +57,7 @@ def judge(histories: Histories, rules: Rules, *, until: int) -> Judgements:
     The histories should hold only what was known before `until`: the moments come from their last versions.
     """
     lots = histories["lots"]
-    if not len(lots):
+    if not len(lots) or until == NO_TIME:
         return _none()
     last = np.full(len(histories.ids["lot"]), -1, dtype=np.int64)
     standing = np.flatnonzero(stands(lots.known, lots.superseded, FOREVER))

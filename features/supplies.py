@@ -1,6 +1,7 @@
 """The supplier lots that went into judged lots, with their share of the material."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from features.shipments import spans_of
 class Supplies:
     """One row a supplier lot used whose own row was known then, in order of (judgement, supplier lot).
 
-    `of` judgement, `row` of supplier_lots, `group` place in the layout's groups, `weight`: the share within its
-    material, materials of one group alike. `judgements`, `groups`: how many there are.
+    `of` judgement, `row` of supplier_lots, `group` place in the layout's groups (-1: none), `weight`: the share within
+    its material, materials of one group alike. `judgements`, `groups`: how many there are.
     """
 
     of: Array
@@ -28,42 +29,58 @@ class Supplies:
 
     def mean(self, values: Array) -> Array:
         """Weighted mean by judgement and group of the rows that have a value; (judgements, groups), NaN: none."""
-        there = np.flatnonzero(~np.isnan(values) & (self.group >= 0))
-        weight = self.weight[there]
-        total, weights = self._sum(there, weight * values[there]), self._sum(there, weight)
-        return np.divide(total, weights, out=np.full_like(total, np.nan), where=weights > 0)
+        told = ~np.isnan(values)
+        if told.all():
+            return _ratio(self._sum(self.weight * values), self._all)
+        return _ratio(self._sum(np.where(told, self.weight * values, 0.0)), self._sum(np.where(told, self.weight, 0.0)))
 
     def share(self, events: Array, trials: Array) -> Array:
         """Weighted events over weighted trials by judgement and group; NaN where there were no trials."""
-        there = np.flatnonzero((trials > 0) & (self.group >= 0))
-        weight = self.weight[there]
-        total, tried = self._sum(there, weight * events[there]), self._sum(there, weight * trials[there])
-        return np.divide(total, tried, out=np.full_like(total, np.nan), where=tried > 0)
+        tried = np.where(trials > 0, self.weight, 0.0)
+        return _ratio(self._sum(tried * events), self._sum(tried * trials))
 
     def count(self) -> Array:
         """Distinct supplier lots by judgement and group, float64."""
-        new = np.ones(len(self.of), dtype=bool)
+        new = np.ones(len(self.of))
         new[1:] = (self.of[1:] != self.of[:-1]) | (self.row[1:] != self.row[:-1])
-        rows = np.flatnonzero(new & (self.group >= 0))
-        return self._sum(rows, np.ones(len(rows)))
+        return self._sum(new)
 
-    def largest(self, codes: Array) -> Array:
-        """The code of the row with the greatest weight by judgement and group, the first of equals; -1: none."""
-        answer = np.full((self.judgements, self.groups), -1, dtype=np.int64)
-        rows = np.flatnonzero(self.group >= 0)
-        rows = rows[np.argsort(self.weight[rows], kind="stable")[::-1]] if len(rows) else rows
-        order = np.lexsort((np.arange(len(self.of))[rows], -self.weight[rows]))[::-1]
-        answer[self.of[rows[order]], self.group[rows[order]]] = codes[rows[order]]
-        return answer
+    def largest(self, values: Array) -> Array:
+        """The value of the row with the greatest weight by judgement and group, the first of equals; NaN: none."""
+        return np.append(values, np.nan)[self._largest]
 
-    def _sum(self, rows: Array, values: Array) -> Array:
-        place = self.of[rows] * self.groups + self.group[rows]
-        sums = np.bincount(place, values, self.judgements * self.groups).astype(np.float64)  # of no rows: integers
-        return sums.reshape(self.judgements, self.groups)
+    @cached_property
+    def _largest(self) -> Array:
+        most = np.zeros((self.groups + 1) * self.judgements)
+        np.maximum.at(most, self._cell, self.weight)
+        rows = np.flatnonzero(self.weight == most[self._cell])[::-1]
+        place = np.full(len(most), -1, dtype=np.int64)
+        place[self._cell[rows]] = rows
+        return self._by_group(place)
+
+    @cached_property
+    def _all(self) -> Array:
+        return self._sum(self.weight)
+
+    @cached_property
+    def _cell(self) -> Array:
+        return np.where(self.group >= 0, self.group, self.groups) * self.judgements + self.of
+
+    def _sum(self, values: Array) -> Array:
+        sums = np.bincount(self._cell, values, (self.groups + 1) * self.judgements)
+        return self._by_group(sums.astype(np.float64, copy=False))  # of no rows: integers
+
+    def _by_group(self, values: Array) -> Array:
+        """By judgement and group, from values by cell; the last cells are of rows without a group."""
+        return values[: self.groups * self.judgements].reshape(self.groups, self.judgements).T
 
 
 def supplies_used(asked: Asked, histories: Histories, layout: Layout) -> Supplies:
     """Joins the genealogy of the judged lots with supplier_lots as known strictly before `as_of`."""
+    return asked.once(("supplies", layout.group_names), lambda: _joined(asked, histories, layout))
+
+
+def _joined(asked: Asked, histories: Histories, layout: Layout) -> Supplies:
     table = histories["supplier_lots"]
     latest = histories.once(
         "supplier lots", lambda: Latest(table["supplier_lot_id"], spans_of(table), key=table["supplier_lot_id"])
@@ -75,6 +92,11 @@ def supplies_used(asked: Asked, histories: Histories, layout: Layout) -> Supplie
     of, row, quantity = used.of[known], row[known], used.quantity[known]
     weight = _weights(of, table["material_id"][row], group[row], quantity, len(layout.groups))
     return Supplies(of, row, group[row], weight, len(asked), len(layout.groups))
+
+
+def _ratio(total: Array, weight: Array) -> Array:
+    with np.errstate(invalid="ignore"):  # no rows: 0 / 0 is NaN
+        return total / weight
 
 
 def _weights(of: Array, material: Array, group: Array, quantity: Array, groups: int) -> Array:

@@ -22,9 +22,15 @@ class OneLineFaults(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except LotRiskError as fault:
-            click.echo(f"lotrisk: {' '.join(str(fault).split())}", err=True)
-            context.exit(2)
+        except BrokenPipeError:  # whoever read along has stopped; click ends quietly
+            raise
+        except (LotRiskError, OSError) as fault:
+            told = str(fault)
+        except click.UsageError as fault:
+            command = fault.ctx.command_path if fault.ctx is not None else context.command_path
+            told = f"{fault.format_message()} `{command} --help` says more."
+        click.echo(f"lotrisk: {' '.join(told.split())}", err=True)
+        return context.exit(2)
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -11,6 +11,8 @@ A version's tag `replaced` holds the champions before it, latest first, so that 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +23,7 @@ from rich.table import Table
 
 from features.bundle import read_bundle
 from features.card import ModelCard, iso
-from features.errors import BundleRefused, UnknownVersion
+from features.errors import BundleRefused, RegistryFault, UnknownVersion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,6 +53,22 @@ class VersionInfo:
     problem: str = ""
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Faults of MLflow and of its database as one of ours."""
+    try:
+        yield
+    except Exception as error:
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if not isinstance(error, MlflowException | SQLAlchemyError):
+            raise
+        said = " ".join(str(error).split())[:300]
+        raise RegistryFault(f"the model registry does not do it ({said}). Look at MLFLOW_TRACKING_URI.") from error
+
+
+@_told()
 def versions(name: str, *, tracking_uri: str, state_dir: Path) -> list[VersionInfo]:
     """All versions of a site's model, the latest first."""
     client = _client(tracking_uri, state_dir)
@@ -90,6 +108,7 @@ def versions_table(name: str, found: "list[VersionInfo]") -> Table:
     return table
 
 
+@_told()
 def promote(name: str, version: str, *, tracking_uri: str, state_dir: Path, reason: str = "") -> str | None:
     """Make a version the champion; returns the one it replaced, None if there was none.
 
@@ -108,6 +127,7 @@ def promote(name: str, version: str, *, tracking_uri: str, state_dir: Path, reas
     return present
 
 
+@_told()
 def rollback(name: str, *, tracking_uri: str, state_dir: Path) -> str:
     """Make the version that the champion replaced the champion again; returns its number.
 
@@ -137,6 +157,7 @@ def champion(state_dir: Path) -> str | None:
         return None
 
 
+@_told()
 def fetch(name: str, version: str, *, tracking_uri: str, state_dir: Path) -> Path:
     """The folder of a version's bundle, taken from the registry when it is not on this machine.
 

@@ -32,10 +32,10 @@ def lotrisk(*arguments: Any, stdin: str | None = None) -> Ran:
 
 @pytest.fixture(scope="module", autouse=True)
 def few_trees() -> Iterator[None]:
-    """Imported by a test module: up to 60 trees are tried in place of 600, and the rest is as it is."""
+    """Imported by a test module: up to 40 trees are tried in place of 600, and the rest is as it is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.model.ROUNDS", (10, 20, 35, 60))
-        patch.setattr("training.model.DEFAULT_ROUNDS", 35)
+        patch.setattr("training.model.ROUNDS", (10, 20, 40))
+        patch.setattr("training.model.DEFAULT_ROUNDS", 20)
         yield
 
 

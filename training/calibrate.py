@@ -1,22 +1,31 @@
 """Chooses and fits the map from out-of-time margins to risks, by how many failures there are to learn from.
 
-Counted is the rarer of failed and not failed: under 10 the model's margins are only moved to the observed
-rate, under 200 Platt's sigmoid is fitted, from 1,000 on isotonic regression, between whichever of the two
-predicted later blocks better from earlier ones.
+Counted is the rarer of failed and not failed: under 200 Platt's sigmoid is fitted, from 1,000 on isotonic
+regression, between whichever of the two predicted later blocks better from earlier ones. Either is kept only where,
+learned from earlier blocks, it has told later ones clearly better than the margins as they are: trees fitted on
+log loss are near calibrated, and a map learned from the failures of another time often spoils them.
 """
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy.optimize import brentq, isotonic_regression
-from scipy.special import expit, logit
+from scipy.optimize import isotonic_regression
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
-from features.calibration import LARGEST_LOG_ODDS, Calibration
+from features.calibration import Calibration
 from features.histories import Array
 
 MIN_FOR_SLOPE = 10  # about ten events a fitted parameter (Peduzzi et al. 1996); Platt's smoothing carries the second
 MIN_FOR_ISOTONIC = 200  # isotonic overfits below 200 to 1,000 cases (Niculescu-Mizil & Caruana 2005)
 ALWAYS_ISOTONIC = 1_000
 TIME_FOLDS = 5
+PROOF_FOLDS = 12
+STANDARD_ERRORS = 2.0  # by which a calibration has to be better; with 0 or 1 the mean of six sets is worse
+AS_IT_IS = Calibration("platt", 1.0, 0.0)
+
+
+Fit = Callable[[Array, Array], Calibration]
 
 
 def fit_calibration(margin: Array, failed: Array, *, block: Array) -> Calibration:
@@ -24,7 +33,7 @@ def fit_calibration(margin: Array, failed: Array, *, block: Array) -> Calibratio
 
     `margin`: float64, log odds, shape (judgements,); `failed`: bool or 0/1, same shape; `block`: int64, same
     shape, rising with time (blocks are kept whole when earlier ones predict later ones).
-    Nothing to learn from (no rows): identity. Deterministic; row order changes at most the last bits.
+    Not proven: Platt's with slope 1 and intercept 0. Deterministic; row order changes at most the last bits.
     Raises ValueError for other shapes, values that are not finite and labels that are neither 0 nor 1.
     """
     margin, failed = np.asarray(margin, dtype=np.float64), np.asarray(failed, dtype=np.float64)
@@ -35,16 +44,16 @@ def fit_calibration(margin: Array, failed: Array, *, block: Array) -> Calibratio
         )
     if not np.isfinite(margin).all() or not np.isin(failed, (0.0, 1.0)).all():
         raise ValueError("margin must be finite and failed 0 or 1. Leave judgements without a label out.")
-    if not len(margin):
-        return Calibration("identity")
+    fit = kind_of_map(margin, failed, block=np.asarray(block))
+    return fit(margin, failed) if _proven(fit, margin, failed, np.asarray(block)) else AS_IT_IS
+
+
+def kind_of_map(margin: Array, failed: Array, *, block: Array) -> Fit:
+    """How a map would be fitted to so many failures: `platt` or `isotonic`."""
     rarer = _rarer(failed)
-    if rarer < MIN_FOR_SLOPE:
-        return _shift(margin, failed)
     if rarer >= ALWAYS_ISOTONIC:
-        return _isotonic(margin, failed)
-    if rarer >= MIN_FOR_ISOTONIC and _isotonic_predicts_better(margin, failed, np.asarray(block)):
-        return _isotonic(margin, failed)
-    return _platt(margin, failed)
+        return isotonic
+    return isotonic if rarer >= MIN_FOR_ISOTONIC and _isotonic_predicts_better(margin, failed, block) else platt
 
 
 def _rarer(failed: Array) -> int:
@@ -56,14 +65,7 @@ def _smoothed(failures: float, of: float) -> float:
     return (failures + 0.5) / (of + 1.0)
 
 
-def _shift(margin: Array, failed: Array) -> Calibration:
-    """The model's own spread, moved until its mean risk is the observed, smoothed rate: one number fitted."""
-    rate = _smoothed(failed.sum(), len(failed))
-    reach = float(np.abs(margin).max()) + LARGEST_LOG_ODDS
-    return Calibration("platt", 1.0, float(brentq(lambda by: float(expit(margin + by).mean()) - rate, -reach, reach)))
-
-
-def _platt(margin: Array, failed: Array) -> Calibration:
+def platt(margin: Array, failed: Array) -> Calibration:
     """Platt's sigmoid with his smoothed targets (Platt 1999), which keep it finite where the classes part cleanly.
 
     A target t is a failure of weight t and a non-failure of weight 1 - t. Where the margin orders the
@@ -85,7 +87,7 @@ def _platt(margin: Array, failed: Array) -> Calibration:
     return Calibration("platt", 0.0, float(logit(targets.mean())))
 
 
-def _isotonic(margin: Array, failed: Array) -> Calibration:
+def isotonic(margin: Array, failed: Array) -> Calibration:
     """Pooled neighbours (Zadrozny & Elkan 2002), joined at the pools' mean margins (Oron & Flournoy 2017).
 
     Joining centres keeps the order within a pool, which steps would turn into ties. A lowest pool without
@@ -105,23 +107,38 @@ def _isotonic(margin: Array, failed: Array) -> Calibration:
     return Calibration("isotonic", knots=tuple(zip(centres.tolist(), rising.tolist(), strict=True)))
 
 
+def _proven(fit: Fit, margin: Array, failed: Array, block: Array) -> bool:
+    """Whether the log loss of later blocks falls clearly when each is told by what was fitted before it."""
+    fold, gains = _time_folds(block, PROOF_FOLDS), []
+    for later in range(1, int(fold.max(initial=0)) + 1):
+        past, now = fold < later, fold == later
+        if _rarer(failed[past]) >= MIN_FOR_SLOPE:
+            told = fit(margin[past], failed[past]).apply(margin[now])
+            gains.append(_loss(AS_IT_IS.apply(margin[now]), failed[now]) - _loss(told, failed[now]))
+    return sum(gains) > STANDARD_ERRORS * float(np.sqrt(np.square(gains).sum()))
+
+
+def _loss(risk: Array, failed: Array) -> float:
+    return -float(np.log(np.where(failed == 1.0, risk, 1.0 - risk)).sum())
+
+
 def _isotonic_predicts_better(margin: Array, failed: Array, block: Array) -> bool:
     """Whether, each of up to five spans of time predicted from those before it, isotonic's log loss is lower."""
-    fold = _time_folds(block)
-    losses = {_platt: 0.0, _isotonic: 0.0}
+    fold = _time_folds(block, TIME_FOLDS)
+    losses = {platt: 0.0, isotonic: 0.0}
     for later in range(1, int(fold.max()) + 1):
         past, now = fold < later, fold == later
         if _rarer(failed[past]) < MIN_FOR_SLOPE:
             continue
         for fit in losses:
             risk = fit(margin[past], failed[past]).apply(margin[now])
-            losses[fit] -= float(np.log(np.where(failed[now] == 1.0, risk, 1.0 - risk)).sum())
-    return losses[_isotonic] < losses[_platt]
+            losses[fit] += _loss(risk, failed[now])
+    return losses[isotonic] < losses[platt]
 
 
-def _time_folds(block: Array) -> Array:
+def _time_folds(block: Array, most: int) -> Array:
     """The fold of each judgement, 0 the earliest: whole blocks, about equally many judgements a fold."""
     _, place, size = np.unique(block, return_inverse=True, return_counts=True)
     before = np.cumsum(size) - size
-    _, fold = np.unique(before * TIME_FOLDS // len(block), return_inverse=True)
+    _, fold = np.unique(before * most // len(block), return_inverse=True)
     return np.asarray(fold[place])

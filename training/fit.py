@@ -9,6 +9,8 @@ import numpy as np
 from features.asof import Array
 from features.build import PARTS, build_features, choose_layout, columns
 from features.card import FeatureSpec
+from features.delay import data_cut
+from features.dictionary import family_of
 from features.errors import CannotTrain
 from features.histories import Histories
 from features.judgements import Judgements, judge
@@ -73,7 +75,7 @@ class Trees:
 def known_by(histories: Histories, rules: Rules, *, until: int) -> Known:
     """Forgets what was not known strictly before `until`, judges the lots and labels them."""
     past = histories.known_before(until)
-    judged = judge(past, rules, until=until)
+    judged = judge(past, rules, until=data_cut(past, rules, until=until))
     return Known(past, rules, until, judged, label(judged, past, rules, until=until))
 
 
@@ -95,6 +97,12 @@ def fit_trees(
     return Trees(layout, booster, matrix, failed, rows)
 
 
+def _direction(feature: FeatureSpec) -> int:
+    """+1 where engineering says that a higher value is riskier, -1 lower; 0 where it does not know."""
+    family = family_of(feature)
+    return 0 if family is None or feature.type == "category" else family.direction
+
+
 def boost(
     matrix: Array,
     failed: Array,
@@ -113,6 +121,14 @@ def boost(
         free_raw_data=True,
     )
     threads = 1 if matrix.size < ONE_THREAD else 0
+    directions = [_direction(feature) for feature in features]
     leaf = min(max(len(failed) // LEAF_SHARE, 15), 60)
-    chosen = {**PARAMETERS, "num_threads": threads, "min_data_in_leaf": leaf, **(parameters or {}), "seed": seed}
+    chosen = {
+        **PARAMETERS,
+        "num_threads": threads,
+        "min_data_in_leaf": leaf,
+        "monotone_constraints": directions,
+        **(parameters or {}),
+        "seed": seed,
+    }
     return lightgbm.train(chosen, data, num_boost_round=rounds)

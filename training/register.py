@@ -11,7 +11,8 @@ the environment of its children.
 import os
 import pickletools
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,7 @@ import pyarrow.csv
 
 from features.bundle import read_bundle, write_bundle
 from features.card import ModelCard, iso
+from features.errors import RegistryFault
 from features.histories import Array
 
 if TYPE_CHECKING:
@@ -35,9 +37,26 @@ _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 by default: a person waits four minutes to hear that it is down
 }
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Faults of MLflow and of its database as one of ours."""
+    try:
+        yield
+    except Exception as error:
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if not isinstance(error, MlflowException | SQLAlchemyError):
+            raise
+        said = " ".join(str(error).split())[:300]
+        raise RegistryFault(f"the model registry does not do it ({said}). Look at MLFLOW_TRACKING_URI.") from error
+
+
+@_told()
 def register(
     name: str,
     *,
@@ -59,7 +78,7 @@ def register(
     are left out. `figures` become `plots/<key>.png`, `tables` become `tables/<key>.csv`. Without a server (any URI
     but http) artifacts lie in `state_dir/artifacts`.
 
-    BundleRefused when the bundle would not read back, FileExistsError when bundles lie there that the registry
+    BundleRefused when the bundle would not read back, RegistryFault when bundles lie there that the registry
     does not know, ValueError when a file to be kept is no plain data.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
@@ -133,7 +152,7 @@ def _refuse_strange_bundles(client: "MlflowClient", name: str, bundles: Path) ->
     there = [int(folder.name) for folder in bundles.glob("[0-9]*") if folder.name.isdigit()]
     numbers = [int(version.version) for version in client.search_model_versions(f'name = "{name}"')]
     if max(there, default=0) > max(numbers, default=0):
-        raise FileExistsError(
+        raise RegistryFault(
             f"{bundles} holds version {max(there)}, the registry of {name!r} knows {len(numbers)} versions up to "
             f"{max(numbers, default=0)}. Give the registry back, or move the bundles it does not know away."
         )

@@ -45,7 +45,7 @@ def walk_forward(
 
     That is the embargo, and there is no other. The last block has no end. Blocks without judgements are left out.
     """
-    for start, end in zip(starts, [*starts[1:], FOREVER], strict=True):
+    for start, end in zip(starts, [*starts, FOREVER][1:], strict=True):
         rows = np.flatnonzero(within(judgements.as_of, start, end))
         if not len(rows):
             continue

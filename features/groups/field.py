@@ -32,7 +32,7 @@ RATES = {
 
 
 class Rates(NamedTuple):
-    """Of the last 90 and 365 days, float64, shape (2, questions): share of failing lots, returns per unit-hour."""
+    """By window, float64, shape (windows, questions): share of failing lots, returns per unit-hour."""
 
     fail: Array
     returned: Array
@@ -94,6 +94,7 @@ def entity_rates(
     asked: Asked,
     *,
     towards: Rates | None,
+    windows: tuple[int, ...] = (RECENT, YEAR),
     of: Array | None = None,
     own: bool = False,
 ) -> Rates:
@@ -101,7 +102,7 @@ def entity_rates(
     as_of, lot = (asked.as_of, asked.lot) if of is None else (asked.as_of[of], asked.lot[of])
     without = None if own else lot
     fail = layout.priors["fail"]
-    settled = history.outcomes(entity).before(code, as_of, (RECENT, YEAR), without=without)
+    settled = history.outcomes(entity).before(code, as_of, windows, without=without)
     share = shrunk(
         settled[:, :, 1],
         settled[:, :, 0],
@@ -111,14 +112,14 @@ def entity_rates(
     if "return" not in layout.priors:
         return Rates(share, share)
     returns = layout.priors["return"]
-    total = history.exposure(entity).before(code, as_of, (RECENT, YEAR, None), without=without)
-    now, units = hours(as_of), total[2, :, 0]
-    exposed = np.empty((2, len(code)), dtype=np.int64)
-    for place, window in enumerate((RECENT, YEAR)):
+    total = history.exposure(entity).before(code, as_of, (*windows, None), without=without)
+    now, units = hours(as_of), total[-1, :, 0]
+    exposed = np.empty((len(windows), len(code)), dtype=np.int64)
+    for place, window in enumerate(windows):
         start = hours(as_of - window)
         exposed[place] = units * (now - start) + total[place, :, 0] * start - total[place, :, 1]
     rate = shrunk(
-        total[:2, :, 2],
+        total[:-1, :, 2],
         np.maximum(exposed, 0),
         strength=returns.strength[entity],
         towards=returns.rate if towards is None else towards.returned,
@@ -162,17 +163,18 @@ def _supply_columns(out: dict[str, Array], asked: Asked, histories: Histories, l
     used = supplies_used(asked, histories, layout)
     table = histories["supplier_lots"]
     history = FieldHistory(histories, layout)
-    towards = Rates(plant.fail[:, used.of], plant.returned[:, used.of])
+    towards = Rates(plant.fail[1:, used.of], plant.returned[1:, used.of])  # of the year
     for entity in (MATERIAL, SUPPLIER, SUPPLIER_LOT):  # each leans on the one before
         code = table[f"{entity}_id"][used.row]
-        towards = entity_rates(history, layout, entity, code, asked, towards=towards, of=used.of)
-        share = used.mean(towards.fail[1])
-        rate = used.mean(towards.returned[1] * PER_MILLION_UNIT_DAYS)
+        towards = entity_rates(history, layout, entity, code, asked, towards=towards, windows=(YEAR,), of=used.of)
+        share = used.mean(towards.fail[0])
+        rate = used.mean(towards.returned[0] * PER_MILLION_UNIT_DAYS)
         for place, group in enumerate(layout.groups):
             out[f"{group}_{entity}_fail_share_365d"] = share[:, place]
             if "returns" in layout.tables:
                 out[f"{group}_{entity}_return_rate_365d"] = rate[:, place]
         if entity == SUPPLIER:
             told = ~np.isnan(share)
-            mean = np.where(told, share, 0.0).sum(axis=1) / np.maximum(told.sum(axis=1), 1)
+            total = sum(np.where(told, share, 0.0).T)  # group by group: `sum` of an axis adds in an order of its own
+            mean = total / np.maximum(told.sum(axis=1), 1)
             out["supplier_fail_share_365d"] = np.where(told.any(axis=1), mean, plant.fail[1])

@@ -49,19 +49,17 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
     used = supplies_used(asked, histories, layout)
     table = histories["supplier_lots"]
     as_of = asked.as_of[used.of]
+    mixed = used.count()
     by_group: dict[str, Array] = {
-        "lots_mixed": np.where(used.count() > 0, used.count(), np.nan),
+        "lots_mixed": np.where(mixed > 0, mixed, np.nan),
         "age": used.mean((as_of - table["received_at"][used.row]) / DAY),
-        "supplier": _supplier(used, histories, layout),
+        "supplier": np.full_like(mixed, np.nan),
         "supplier_receipts_365d": used.mean(_receipts(histories, table["supplier_id"][used.row], as_of)),
     }
-    for attribute in _attributes(layout):
+    for attribute in (a for a in layout.attributes if a.table == "supplier_lots"):
         values = attribute_values(histories, attribute, used.row)
-        if attribute.kind == "category":
-            place = used.largest(np.arange(len(used.of)))
-            by_group[f"lot_{attribute.label}"] = np.where(place >= 0, np.append(values, np.nan)[place], np.nan)
-        else:
-            by_group[f"lot_{attribute.label}"] = used.mean(values)
+        name = "supplier" if attribute.column == "supplier_id" else f"lot_{attribute.label}"
+        by_group[name] = used.largest(values) if attribute.kind == "category" else used.mean(values)
     if "defect" in layout.priors:
         _defect_columns(by_group, used, as_of, histories, layout)
     out = {
@@ -97,13 +95,6 @@ def _suppliers(layout: Layout) -> tuple[str, ...]:
 
 def _levels(attribute: Attribute) -> tuple[str, ...] | None:
     return attribute.levels if attribute.kind == "category" else None
-
-
-def _supplier(used: Supplies, histories: Histories, layout: Layout) -> Array:
-    """The supplier of the largest share, by its place in the layout's levels."""
-    levels = {supplier: float(place) for place, supplier in enumerate(_suppliers(layout))}
-    place = np.array([*(levels.get(text, np.nan) for text in histories.ids[SUPPLIER].texts), np.nan])
-    return place[used.largest(histories["supplier_lots"]["supplier_id"][used.row])]
 
 
 def _receipts(histories: Histories, supplier: Array, as_of: Array) -> Array:
@@ -155,17 +146,18 @@ def _inspected_columns(
     """The latest known value of each inspected characteristic of the supplier lots used, weighted."""
     if not layout.inspected:
         return
-    table, lots = histories["inspections"], histories["supplier_lots"]["supplier_lot_id"]
+    table, supplier_lot = histories["inspections"], histories["supplier_lots"]["supplier_lot_id"][used.row]
     codes, size = histories.ids["inspected"], len(histories.ids["inspected"])
     latest = histories.once("inspected", lambda: _latest_values(histories, size))
-    for c in layout.inspected:
-        rows = np.flatnonzero(used.group == layout.groups.index(c.group))
-        code = codes.code(c.name)
-        asking = lots[used.row[rows]] * size + code if code >= 0 else np.full(len(rows), -1)
-        row = latest.before(asking, as_of[rows])
-        values = np.full(len(used.of), np.nan)
-        values[rows] = np.where(row >= 0, table["value"][row], np.nan) if len(table) else np.nan
-        out[f"{c.group}_inspected_{c.label}"] = used.mean(values)[:, layout.groups.index(c.group)]
+    for name in dict.fromkeys(c.name for c in layout.inspected):
+        code, values = codes.code(name), np.full(len(used.of), np.nan)
+        if code >= 0:
+            row = latest.before(supplier_lot * size + code, as_of)
+            values[row >= 0] = table["value"][row[row >= 0]]
+        mean = used.mean(values)
+        for c in layout.inspected:
+            if c.name == name:
+                out[f"{c.group}_inspected_{c.label}"] = mean[:, layout.groups.index(c.group)]
 
 
 def _latest_values(histories: Histories, size: int) -> Latest:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.asof import FOREVER
-from features.versions import Standing, standing
+from features.versions import Homes, Standing, standing
 
 
 def stood(*rows: tuple[int, int, int, int]) -> Standing:
@@ -37,6 +37,27 @@ def test_a_fact_that_comes_back_was_first_known_when_it_first_was() -> None:
 
 def test_a_deletion_of_what_was_not_known_yet_does_nothing() -> None:
     assert spans(stood((1, 10, 0, 7), (1, 5, 1, 0))) == [(0, 10, FOREVER)]
+
+
+def moved(*rows: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """Spans of one fact's versions (known, lot, when that lot was first known)."""
+    known, lot, made = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
+    key = np.zeros(len(rows), dtype=np.int64)
+    return spans(standing([key], known, key.astype(bool), [lot], homes=Homes(lot, made)))
+
+
+def test_a_version_of_a_lot_not_yet_known_ends_the_earlier_one_only_when_the_lot_is_known() -> None:
+    assert moved((10, 1, 0), (20, 2, 50)) == [(0, 10, 50), (1, 10, FOREVER)]
+    assert moved((10, 1, 0), (20, 2, 50), (30, 3, 0)) == [(0, 10, 30), (1, 10, 30), (2, 10, FOREVER)]
+
+
+def test_a_version_replaced_before_its_lot_was_known_never_stood() -> None:
+    assert moved((10, 1, 50), (20, 2, 0)) == [(0, 20, 20), (1, 20, FOREVER)]
+    assert moved((10, 1, 15), (20, 2, 0)) == [(0, 10, 20), (1, 10, FOREVER)]
+
+
+def test_a_lots_own_versions_follow_each_other_before_the_lot_is_known() -> None:
+    assert moved((10, 1, 50), (20, 1, 50)) == [(0, 20, 20), (1, 20, FOREVER)]
 
 
 def test_repetitions_collapse() -> None:

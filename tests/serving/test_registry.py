@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from features.errors import BundleRefused, UnknownVersion
+from features.errors import BundleRefused, RegistryFault, UnknownVersion
 from serving import registry
 from tests.toy_model import MLFLOW_WARNS, Parts
 from training.register import register
@@ -249,7 +249,7 @@ def test_a_registry_that_does_not_answer_is_not_one_without_a_champion(site: Sit
 
     site.train(2).promote("1")
     monkeypatch.setattr("mlflow.MlflowClient.get_registered_model", down)
-    with pytest.raises(MlflowException, match="temporarily unavailable"):
+    with pytest.raises(RegistryFault, match=r"does not do it \(temporarily unavailable\)"):
         site.promote("2")
 
 

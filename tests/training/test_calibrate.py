@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import log_loss
 
-from training.calibrate import ALWAYS_ISOTONIC, fit_calibration
+from training.calibrate import ALWAYS_ISOTONIC, AS_IT_IS, fit_calibration, isotonic, kind_of_map, platt
 
 
 def sigmoid(log_odds):
@@ -32,8 +32,8 @@ def test_platt_undoes_margins_that_are_twice_too_sure():
 
 
 def test_platt_is_the_maximum_of_his_smoothed_likelihood():
-    margin, failed, block = drawn(300)
-    found = fit_calibration(margin, failed, block=block)
+    margin, failed, _ = drawn(300)
+    found = platt(margin, failed)
     k, n = failed.sum(), len(failed)
     target = np.where(failed, (k + 1) / (k + 2), 1 / (n - k + 2))
     error = found.apply(margin) - target
@@ -59,26 +59,29 @@ def test_margins_in_the_wrong_order_give_everyone_the_rate():
 @pytest.mark.parametrize("level", [0.0, -3.7, 1e9])
 def test_margins_that_are_all_alike_give_everyone_the_rate(level):
     failed = np.arange(200) < 40
-    found = fit_calibration(np.full(200, level), failed, block=np.arange(200))
+    found = platt(np.full(200, level), failed)
     assert found.apply(np.array([level]))[0] == pytest.approx(0.2, abs=0.01)
 
 
 @pytest.mark.parametrize("failures", [0, 1, 9])
-def test_few_failures_only_move_the_margins_to_the_smoothed_rate(failures):
+def test_few_failures_leave_the_margins_as_they_are(failures):
     margin = np.linspace(-6, 0, 200)
-    found = fit_calibration(margin, np.arange(200) >= 200 - failures, block=np.arange(200))
-    assert (found.kind, found.slope) == ("platt", 1.0)
-    assert found.apply(margin).mean() == pytest.approx((failures + 0.5) / 201)
-
-
-def test_lots_that_all_failed_are_as_few_as_none():
-    found = fit_calibration(np.array([-30.0, 30.0, 0.0]), np.ones(3), block=np.arange(3))
-    assert found.slope == 1.0
-    assert found.apply(np.array([0.0]))[0] > 0.5
+    assert fit_calibration(margin, np.arange(200) >= 200 - failures, block=np.arange(200)) == AS_IT_IS
 
 
 def test_nothing_to_learn_from_leaves_margins_as_they_are():
-    assert fit_calibration(np.empty(0), np.empty(0), block=np.empty(0)).kind == "identity"
+    assert fit_calibration(np.empty(0), np.empty(0), block=np.empty(0)) == AS_IT_IS
+
+
+def test_margins_that_tell_the_truth_are_left_as_they_are():
+    margin, failed, block = drawn(1_000, mean=-3.0)
+    assert fit_calibration(margin, failed, block=block) == AS_IT_IS
+
+
+def test_a_map_that_held_in_one_time_only_is_not_kept():
+    margin, failed, block = drawn(1_000, mean=-3.0)
+    tilted = np.where(block < 20, 2.0, 0.5) * margin
+    assert fit_calibration(tilted, failed, block=block) == AS_IT_IS
 
 
 def test_isotonic_from_1000_failures_on_follows_a_shape_that_no_sigmoid_has():
@@ -90,8 +93,8 @@ def test_isotonic_from_1000_failures_on_follows_a_shape_that_no_sigmoid_has():
 
 
 def test_isotonic_is_scikit_learns_with_less_loss_to_ties():
-    margin, failed, block = drawn(20_000)
-    risk = fit_calibration(margin, failed, block=block).apply(margin)
+    margin, failed, _ = drawn(20_000)
+    risk = isotonic(margin, failed).apply(margin)
     steps = IsotonicRegression(y_min=1e-6, y_max=1 - 1e-6).fit(margin, failed).predict(margin)
     assert np.abs(risk - steps).mean() < 0.01
     assert len(np.unique(risk)) > 0.9 * len(risk) > 10 * len(np.unique(steps))
@@ -99,7 +102,7 @@ def test_isotonic_is_scikit_learns_with_less_loss_to_ties():
 
 def test_isotonic_never_says_never():
     margin = np.linspace(-5, 5, 4_000)
-    risk = fit_calibration(margin, margin > 0, block=np.arange(4_000)).apply(np.array([-9.0, 9.0]))
+    risk = isotonic(margin, (margin > 0).astype(float)).apply(np.array([-9.0, 9.0]))
     assert risk.tolist() == pytest.approx([0.5 / 2_001, 1 - 0.5 / 2_001])
 
 
@@ -117,7 +120,7 @@ def test_one_lucky_lot_at_the_bottom_does_not_lift_the_others():
 def test_between_200_and_1000_failures_later_blocks_decide(shape, kind):
     margin, failed, block = drawn(6_000, mean=0.0 if kind == "isotonic" else -3.0, true=shape)
     assert 200 <= failed.sum() < ALWAYS_ISOTONIC
-    assert fit_calibration(margin, failed, block=block).kind == kind
+    assert kind_of_map(margin, failed, block=block)(margin, failed).kind == kind
 
 
 def test_with_one_block_there_is_no_later_one_and_platt_stays():
@@ -131,10 +134,13 @@ def test_with_one_block_there_is_no_later_one_and_platt_stays():
 )
 @settings(max_examples=200, deadline=None)
 def test_any_history_gives_a_rising_calibration_no_worse_than_the_rate(margin, failed):
-    found = fit_calibration(margin, failed, block=np.arange(60))
+    fit_calibration(margin, failed, block=np.arange(60)).apply(margin)
     if min(failed.sum(), 60 - failed.sum()) >= 10:
         rate = (failed.sum() + 1) / 62
-        assert log_loss(failed, found.apply(margin)) <= log_loss(failed, np.full(60, rate)) + 0.01
+        assert (
+            log_loss(failed, platt(margin, failed.astype(float)).apply(margin))
+            <= log_loss(failed, np.full(60, rate)) + 0.01
+        )
 
 
 @given(
@@ -145,7 +151,8 @@ def test_any_history_gives_a_rising_calibration_no_worse_than_the_rate(margin, f
 def test_margins_with_many_ties_give_a_rising_isotonic_calibration(margin, seed):
     failed = np.random.default_rng(seed).random(2_200) < 0.5
     failed[:1_000], failed[1_000:2_000] = True, False
-    assert fit_calibration(margin, failed, block=np.arange(2_200)).kind == "isotonic"
+    fit = kind_of_map(margin, failed, block=np.arange(2_200))
+    assert fit(margin, failed.astype(float)).kind == "isotonic"
 
 
 def test_the_same_history_gives_the_same_numbers():

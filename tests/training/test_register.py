@@ -16,7 +16,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from features.bundle import read_bundle
-from features.errors import BundleRefused
+from features.errors import BundleRefused, RegistryFault
 from tests.toy_model import CARD, MLFLOW_WARNS, Parts, rows
 from training import register as registering
 from training.register import refuse_pickles, register
@@ -218,7 +218,7 @@ def test_registering_prints_nothing_and_writes_nowhere_else(
 
 def test_bundles_of_a_lost_registry_are_not_written_over(tmp_path: Path, state_dir: Path) -> None:
     (tmp_path / "bundles" / "3").mkdir(parents=True)
-    with pytest.raises(FileExistsError, match="holds version 3, the registry of 'lost' knows 0 versions"):
+    with pytest.raises(RegistryFault, match="holds version 3, the registry of 'lost' knows 0 versions"):
         train_elsewhere("lost", tmp_path, state_dir)
 
 

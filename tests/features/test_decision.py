@@ -1,0 +1,150 @@
+"""From risk to decision: costs in closed form, the careful one of several tiers, and never a dearer escape released."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.decision import HOLD, INSPECT, RELEASE, decide, tiers_of
+from features.judgements import lot_rows
+from features.rules import Costs, DecisionRule
+from tests.tiny_site import day, histories, rules
+
+CAREFUL = {RELEASE: 0, INSPECT: 1, HOLD: 2}
+MONEY = st.integers(0, 1_000_000)
+COSTS = st.builds(Costs, inspection=MONEY, escape=MONEY, escape_per_unit=st.integers(0, 1000), hold=MONEY)
+RISK = st.floats(0, 1)
+UNITS = st.integers(0, 100_000)
+
+
+def rule(site: Costs, finds: float = 0.9, **tiers: Costs) -> DecisionRule:
+    return replace(rules().decision, costs=site, inspection_finds=finds, tiers=tiers)
+
+
+def decided(risk: float, units: int, tiers: list[bool], said: DecisionRule) -> tuple[str, float]:
+    found = decide(np.array([risk]), np.array([units]), np.array([tiers]), said)
+    return found.action[0], float(found.expected_cost[0])
+
+
+def test_the_cheapest_is_taken() -> None:
+    said = rule(Costs(inspection=400, escape=9000, escape_per_unit=1, hold=1500))
+    # Releasing costs risk x 10,000, inspecting 400 + risk x (0.1 x 10,000 + 0.9 x 1,500), holding 1,500.
+    assert decided(0.05, 1000, [True], said) == (RELEASE, 500.0)
+    assert decided(0.06, 1000, [True], said) == (INSPECT, 600.0)  # 600 against 541
+    assert decided(0.46, 1000, [True], said)[0] == INSPECT  # 1,481
+    assert decided(0.47, 1000, [True], said)[0] == HOLD  # 1,504.5
+
+
+def test_of_equals_the_more_careful_is_taken() -> None:
+    assert decided(0.5, 0, [True], rule(Costs(inspection=0, escape=100, escape_per_unit=0, hold=50), 0.0))[0] == HOLD
+    assert decided(0.5, 0, [True], rule(Costs(inspection=0, escape=100, escape_per_unit=0, hold=99), 0.0))[0] == INSPECT
+
+
+@given(RISK, UNITS, COSTS, st.floats(0, 1))
+def test_expected_cost_is_that_of_releasing_and_no_action_is_cheaper_than_the_one_taken(
+    risk: float, units: int, site: Costs, finds: float
+) -> None:
+    action, expected = decided(risk, units, [True], rule(site, finds))
+    release = risk * (site.escape + site.escape_per_unit * units)
+    costs = {RELEASE: release, INSPECT: site.inspection + (1 - finds) * release + risk * finds * site.hold}
+    costs[HOLD] = site.hold
+    assert expected == release
+    assert costs[action] <= min(costs.values()) * (1 + 1e-12)
+
+
+@settings(max_examples=300)
+@given(
+    risk=RISK,
+    units=UNITS,
+    finds=st.floats(0, 1),
+    site=COSTS,
+    a=COSTS,
+    b=COSTS,
+    counts=st.lists(st.booleans(), min_size=3, max_size=3).filter(any),
+    raised=st.sampled_from(["site", "A", "B"]),
+    by=st.integers(0, 10_000_000),
+)
+def test_a_dearer_escape_never_turns_hold_or_inspect_into_less(risk, units, finds, site, a, b, counts, raised, by):
+    told = {"site": site, "A": a, "B": b}
+    dearer = told | {raised: replace(told[raised], escape=told[raised].escape + by)}
+    before, _ = decided(risk, units, counts, rule(site, finds, A=a, B=b))
+    after, _ = decided(risk, units, counts, rule(dearer["site"], finds, A=dearer["A"], B=dearer["B"]))
+    assert CAREFUL[after] >= CAREFUL[before]
+
+
+def test_a_rule_that_asks_the_tier_of_the_dearest_escape_alone_is_caught() -> None:
+    """A has the dearer units, B the dearer lot: raising B must not take the word from A."""
+    units, a = 1000, Costs(inspection=400, escape=100, escape_per_unit=100, hold=1500)
+    cheap, dear = (Costs(inspection=400, escape=escape, escape_per_unit=0, hold=1500) for escape in (50.0, 200.0))
+
+    def by_the_dearest(b: Costs) -> str:
+        place = 1 + int(b.escape > a.escape)
+        return decided(0.5, units, [number == place for number in range(3)], rule(cheap, A=a, B=b))[0]
+
+    assert [by_the_dearest(b) for b in (cheap, dear)] == [HOLD, RELEASE]
+    assert [decided(0.5, units, [False, True, True], rule(cheap, A=a, B=b))[0] for b in (cheap, dear)] == [HOLD, HOLD]
+
+
+SITE, A, B = (Costs(400, escape, 0, 1500) for escape in (9000.0, 40_000.0, 20_000.0))
+LOT = {"product_id": "P", "produced_at": day(1), "shipped_at": day(5), "quantity": 10}
+RETURN = {"return_id": "R", "lot_id": "LA", "occurred_at": day(6), "reported_at": day(7)}
+
+
+def tiers(lots: list[dict], *, customers=(), shipments=(), as_of: float = 20) -> list[list[bool]]:
+    """For each lot whether the site's costs, A's and B's count."""
+    tables = {"lots": [LOT | lot for lot in lots], "returns": [RETURN], "customers": list(customers)}
+    told = histories(tables | {"shipments": list(shipments)}, rules())
+    lot = np.array([told.ids["lot"].code(one["lot_id"]) for one in lots])
+    moment = np.full(len(lot), day(as_of))
+    said = rule(SITE, A=A, B=B)
+    return tiers_of(told, said, lot, lot_rows(told, lot, moment), moment).tolist()
+
+
+CUSTOMERS = [{"customer_id": name, "tier": name[0]} for name in ("A1", "B1", "C1")] + [{"customer_id": "X1"}]
+
+
+def test_each_lot_has_the_tier_of_its_customer() -> None:
+    lots = [{"lot_id": f"L{name}", "customer_id": f"{name}1"} for name in "ABC"]
+    assert tiers(lots, customers=CUSTOMERS) == [[False, True, False], [False, False, True], [True, False, False]]
+
+
+def test_where_the_tier_is_not_known_all_count() -> None:
+    nobody, stranger, no_tier = {"lot_id": "LA"}, {"customer_id": "!"}, {"customer_id": "X1"}
+    lots = [nobody, {"lot_id": "L2"} | stranger, {"lot_id": "L3"} | no_tier, {"lot_id": "L4", "customer_id": "B1"}]
+    every = [True, True, True]
+    assert tiers(lots, customers=CUSTOMERS) == [every, every, every, [False, False, True]]
+    assert tiers(lots) == [every] * 4
+    most = decided(0.3, 10, every, rule(SITE, A=A, B=B))
+    assert most == (HOLD, 0.3 * 40_000)
+    assert CAREFUL[decided(0.04, 10, every, rule(SITE, A=A, B=B))[0]] == max(
+        CAREFUL[decided(0.04, 10, [place == one for place in range(3)], rule(SITE, A=A, B=B))[0]] for one in range(3)
+    )
+
+
+def test_all_customers_that_a_lot_was_shipped_to_count_once_that_is_known() -> None:
+    lot = {"lot_id": "LA", "customer_id": "C1"}
+    sent = {"shipment_id": "S", "lot_id": "LA", "quantity": 5, "customer_id": "A1", "shipped_at": day(5)}
+    more = sent | {"shipment_id": "T", "customer_id": "B1", "shipped_at": day(15)}
+    given = {"customers": CUSTOMERS, "shipments": [sent, more]}
+    assert tiers([lot], **given) == [[True, True, True]]
+    assert tiers([lot], **given, as_of=15) == [[True, True, False]]
+    assert tiers([lot], **given, as_of=5) == [[True, False, False]]
+
+
+def test_a_tier_counts_as_it_was_known_then() -> None:
+    later = {"customer_id": "C1", "tier": "A", "known_at": day(20)}
+    lot = {"lot_id": "LA", "customer_id": "C1"}
+    assert tiers([lot], customers=[*CUSTOMERS, later], as_of=20) == [[True, False, False]]
+    assert tiers([lot], customers=[*CUSTOMERS, later], as_of=21) == [[False, True, False]]
+
+
+def test_without_tiers_there_is_one_price_list() -> None:
+    told = histories({"lots": [LOT | {"lot_id": "LA"}], "returns": [RETURN]}, rules())
+    one = np.zeros(1, dtype=np.int64)
+    assert tiers_of(told, rule(SITE), one, one, np.array([day(20)])).tolist() == [[True]]
+
+
+def test_no_lots_are_no_error() -> None:
+    none = np.empty(0)
+    assert decide(none, none, np.empty((0, 1), dtype=bool), rule(SITE)).action == []
