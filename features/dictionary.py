@@ -44,7 +44,8 @@ where it has none, rare ones together as `other`; `{characteristic}` and `{attri
 
 Everything is as known strictly before the judgement, and "last 365 days" counts from when a fact became known, not from
 when it happened. A category that training had not seen is null too. The direction is engineering's, where it has one,
-and models follow it: along such a column the risk never goes the other way. Shares are fractions: 0.124 is shown to people as 12.4 %.
+and models follow it: along such a column the risk never goes the other way. Shares are fractions: 0.124 is shown to
+people as 12.4 %.
 """
 _COLUMNS = ("name", "meaning (en)", "meaning (zh)", "unit", "source", "null", "direction")
 

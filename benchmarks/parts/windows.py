@@ -1,6 +1,6 @@
 """As-of windows that DuckDB's ASOF JOIN can express: by DuckDB on two threads, by the kernel on one, shown equal.
 
-python benchmarks/windows.py [--lots 1000000] [--repeats 3]
+python benchmarks/parts/windows.py [--lots 1000000] [--repeats 3]
 
 Of every lot as it ships: units returned of its product, and of each supplier that went into it, in the last 90 and 365
 days and ever; defects found and samples taken of each supplier in those windows; the latest inspected value of each

@@ -1,6 +1,6 @@
 """Features of every lot of a made-up plant: seconds, peak memory, how both grow, and one lot alone.
 
-python benchmarks/feature_building.py [--lots 100000 1000000]
+python benchmarks/parts/feature_building.py [--lots 100000 1000000]
 """
 
 import argparse

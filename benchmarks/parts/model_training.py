@@ -1,6 +1,6 @@
 """What a fit costs beyond LightGBM's own training, and what all of `lotrisk train` costs in such fits.
 
-python benchmarks/model_training.py [--lots 50000] [--repeats 5] [--whole]
+python benchmarks/parts/model_training.py [--lots 50000] [--repeats 5] [--whole]
 
 One fit: from the histories known by a moment, with nothing sorted yet, to trees (`training.fit.fit_trees`: layout,
 features, boosting). Bare: LightGBM's data set and `lightgbm.train` on the matrix that came out of it, with the same
