@@ -30,13 +30,18 @@ Answers = dict[str, Array]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lots", type=int, default=1_000_000)
+    parser.add_argument("--lots", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--repeats", type=int, default=3)
     asked = parser.parse_args()
-    histories = never_corrected(made_plant(asked.lots))
+    for lots in sorted(asked.lots):
+        compare(lots, repeats=asked.repeats)
+
+
+def compare(lots: int, *, repeats: int) -> None:
+    histories = never_corrected(made_plant(lots))
     judged = judge(histories, RULES, until=UNTIL)
     theirs, ours = [], []
-    for _ in range(asked.repeats):
+    for _ in range(repeats):
         seconds, by_duckdb = timed(lambda: duckdb_windows(judged, histories))
         theirs.append(seconds)
         seconds, by_kernel = timed(lambda: kernel_windows(judged, histories))
