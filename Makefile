@@ -1,5 +1,5 @@
 # Everything below runs from a fresh clone: git, make and Python 3.11 or newer with its venv module are enough.
-#   PYTHON=…  the interpreter to build .venv with      SERVE=0    make demo ends instead of serving
+#   PYTHON=…  the interpreter to build .venv with      SERVE=0    make demo ends by itself (so far it always does)
 #   UPGRADE=1 make lock takes the newest versions      ARGS=…     more for pytest, as in make test ARGS="-k asof"
 
 SHELL := /bin/bash
@@ -18,7 +18,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r target what; \
 		do printf 'make %-8s %s\n' "$$target" "$$what"; done
 
-demo: $(READY)  ## a small factory made on the spot: check, train, backtest, score, serve (SERVE=0: without serving)
+demo: $(READY)  ## a small factory made on the spot: check, train, backtest, score
 	$(BIN)/lotrisk demo $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: $(READY)  ## every test; warnings are errors

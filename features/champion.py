@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from features.asof import Array
+from features.build import Features
 from features.bundle import Bundle, read_bundle
 from features.errors import UnknownVersion
 from features.groups.field import RATES
 
 PRODUCT_RATE = "shrunk_product"
+PLANT = "plant_fail_share_365d"
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,18 @@ class Scorer:
     def version(self) -> str:
         """What scores say they come from."""
         return self.rate if self.bundle is None else self.bundle.card.version
+
+
+def shrunk_rates(features: Features) -> dict[str, Array]:
+    """The shrunk trailing rates that a site has, by name; a lot without a history of its own takes its product's.
+
+    Where no product is known yet the plant's stands for it. Empty for features without the field's.
+    """
+    if PLANT not in features.names:
+        return {}
+    product = features.column(RATES[PRODUCT_RATE] if RATES[PRODUCT_RATE] in features.names else PLANT)
+    there = {name: features.column(column) for name, column in RATES.items() if column in features.names}
+    return {PRODUCT_RATE: product} | {n: np.where(np.isnan(values), product, values) for n, values in there.items()}
 
 
 def read_scorer(state_dir: Path) -> Scorer:

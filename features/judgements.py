@@ -143,7 +143,7 @@ def _lots_shipped(histories: Histories, row: Array, until: int) -> Array:
     lots = histories["lots"]
     if not lots.has("shipped_at"):
         return np.full(len(row), NO_TIME)
-    told = (row >= 0) & before(lots["shipped_known"][row], until)
+    told = (row >= 0) & before(lots["shipped_at known"][row], until)
     return np.where(told, lots["shipped_at"][row], NO_TIME)
 
 

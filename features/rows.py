@@ -226,7 +226,7 @@ def _set_plans_aside(draft: _Draft, now: int) -> None:
     planned = before(now, shipped)
     draft.notes.future_shipped = int(planned.sum())
     draft.values["shipped_at"] = np.where(planned, NO_TIME, shipped)
-    draft.values["shipped_known"] = np.where(planned, NO_TIME, known)
+    draft.values["shipped_at known"] = np.where(planned, NO_TIME, known)
 
 
 def _stand(draft: _Draft, known: Array, lots: Lots | None) -> tuple[Table, TableReport]:

@@ -9,9 +9,8 @@ from features.asked import Asked, ask
 from features.asof import FOREVER, NO_TIME, Array, before
 from features.build import Features, build_features, choose_layout
 from features.card import iso
-from features.champion import PRODUCT_RATE, Scorer
+from features.champion import PRODUCT_RATE, Scorer, shrunk_rates
 from features.decision import CANNOT_ASSESS, decide, tiers_of
-from features.groups.field import RATES
 from features.histories import Histories
 from features.judgements import Judgements, first_moment, lot_rows
 from features.layout import Layout
@@ -78,7 +77,8 @@ def score_lots(
     warnings = _warnings(scorer, ask(judged, histories, layout.rules), histories, layout, rules, features)
     why: list[list[dict[str, object]]] = [[] for _ in place]
     if bundle is None:
-        risk = _rate(features, scorer.rate)
+        rates = shrunk_rates(features)
+        risk = rates.get(scorer.rate, rates[PRODUCT_RATE])
     else:
         matrix = bundle.columns(features.names, features.matrix)
         risk = bundle.risk(matrix)
@@ -121,14 +121,6 @@ def _shipped(histories: Histories, lot: Array, row: Array, as_of: Array) -> Arra
     own = lots["shipped_at"][row] if lots.has("shipped_at") else np.full(len(lot), NO_TIME)
     own = np.where(before(own, as_of), own, NO_TIME)
     return np.asarray(np.where(own == NO_TIME, shipped_before(histories, lot, as_of), own))
-
-
-def _rate(features: Features, name: str) -> Array:
-    product = features.column(RATES[PRODUCT_RATE])
-    if RATES[name] not in features.names:
-        return product
-    values = features.column(RATES[name])
-    return np.where(np.isnan(values), product, values)
 
 
 def _warnings(

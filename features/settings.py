@@ -39,11 +39,11 @@ class SqlSettings(_Section):
 class Source(_Section):
     """`[tables.<name>]`: where one table comes from; nothing said: a file of its name in `data`."""
 
-    path: str | None = None
+    path: str | None = Field(default=None, min_length=1)
     sheet: str | None = None
     encoding: str = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
-    query: str | None = None
+    query: str | None = Field(default=None, min_length=1)
     database: str | None = None
 
     @model_validator(mode="after")

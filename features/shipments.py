@@ -38,7 +38,7 @@ def _shipments(histories: Histories) -> Shipments:
     if not lots.has("shipped_at"):
         none = np.empty(0, dtype=np.int64)
         return Shipments(none, none, none, none, Spans(none, none, none))
-    known = np.maximum(lots.known, lots["shipped_known"])
+    known = np.maximum(lots.known, lots["shipped_at known"])
     rows = np.flatnonzero((lots["shipped_at"] != NO_TIME) & before(known, lots.superseded))
     lot, known = lots["lot_id"][rows], known[rows]
     first = np.full(len(histories.ids["lot"]), FOREVER)

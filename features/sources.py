@@ -99,6 +99,7 @@ def open_sources(site: Site) -> Iterator[Sources]:
 
 def _open_duckdb(site: Site) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+    connection.execute("SET custom_extension_repository = '/dev/null'")  # nothing is downloaded when asked to either
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")
     connection.execute("SET python_enable_replacements = false")

@@ -53,10 +53,6 @@ def lot_ids(source: str) -> list[str]:
     return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
-def _version(table: Any) -> str | None:
-    return table["model_version"][0].as_py() if table.num_rows else None
-
-
 def result(as_json: bool, facts: dict[str, Any]) -> None:
     """What a job did, for people or as JSON."""
     if as_json:
@@ -72,17 +68,10 @@ def print_json(value: Any) -> None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Shows (what, done, of) on standard error: a bar on a terminal, a line at each new step elsewhere."""
+    """Shows (what, done, of) on standard error: bars on a terminal, elsewhere nothing."""
     shown = console(stderr=True)
     if not shown.is_terminal:
-        said: set[str] = set()
-
-        def line(what: str, done: int, of: int) -> None:
-            if what not in said or of > 1:
-                shown.print(f"{what} {done}/{of}" if of > 1 else what)
-            said.add(what)
-
-        yield line
+        yield lambda *_: None
         return
     with Progress(console=shown, transient=True) as bars:
         tasks: dict[str, Any] = {}

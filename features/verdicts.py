@@ -114,6 +114,3 @@ def _dispositions(
         ends &= before(decided, window_end(judgements, rule)[question])
     treated[question[ends]] = True
     return found, treated
-
-
-__all__ = ["FAILED", "HELD_UP", "NO_LABEL", "Settled", "Verdicts", "settled", "verdicts", "window_end"]

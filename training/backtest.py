@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from features.asof import before, within
 from features.build import build_features, choose_layout
+from features.champion import PRODUCT_RATE, shrunk_rates
 from features.delay import data_cut
 from features.histories import Histories
 from features.judgements import judge
@@ -12,7 +13,7 @@ from features.output import times
 from features.rules import Rules
 from training.fit import Known
 from training.labels import label
-from training.model import PRODUCT_RATE, Model, Progress, fit_model, shrunk_rates
+from training.model import Model, Progress, fit_model
 from training.walk import walk_forward
 
 

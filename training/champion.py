@@ -58,7 +58,7 @@ def may_promote(
     conditions = [
         (
             failures >= MIN_FAILURES,
-            f"{failures:,} of {len(failed):,} evaluation judgements failed; at least {MIN_FAILURES} are needed.",
+            f"{failures:,} of {len(failed):,} evaluation judgements failed ({MIN_FAILURES} are needed).",
         )
     ]
     if len(failed):

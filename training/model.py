@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from features.asof import DAY, Array
-from features.build import PARTS, Features, build_features
+from features.build import PARTS, build_features
 from features.calibration import Calibration
-from features.groups.field import RATES
+from features.champion import PRODUCT_RATE, shrunk_rates
 from features.histories import Histories
 from features.judgements import Judgements
 from training.calibrate import fit_calibration
@@ -21,7 +21,6 @@ from training.walk import block_starts, walk_forward
 ROUNDS = (10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 600)
 DEFAULT_ROUNDS = 100  # while no out-of-time scores are there to choose by
 MIN_FAILURES_TO_CHOOSE = 10  # among earlier scores; before that nothing is chosen by them
-PRODUCT_RATE = "shrunk_product"
 
 Progress = Callable[[str, int, int], None]
 
@@ -155,15 +154,6 @@ def _margins(trees: Trees, matrix: Array, rounds: tuple[int, ...]) -> Array:
         trees.booster.predict(matrix, raw_score=True, num_iteration=number, num_threads=threads) for number in rounds
     ]
     return np.stack([np.asarray(score) for score in scores], axis=1)
-
-
-def shrunk_rates(features: Features) -> dict[str, Array]:
-    """The shrunk trailing rates that the site has; a lot without a history of its own takes its product's."""
-    if RATES[PRODUCT_RATE] not in features.names:
-        return {}
-    product = features.column(RATES[PRODUCT_RATE])
-    there = {name: features.column(column) for name, column in RATES.items() if column in features.names}
-    return {name: np.where(np.isnan(values), product, values) for name, values in there.items()}
 
 
 def _nothing() -> OutOfTime:

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from multiprocessing import get_context
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 from plant import RULES, UNTIL, made_plant
@@ -25,11 +25,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lots", type=int, nargs="+", default=[100_000, 1_000_000])
     sizes = sorted(parser.parse_args().lots)
-    print("     lots  columns   judge  layout  features     all s   us a lot   peak MB  matrix MB   one lot us")
+    print(
+        "     lots  columns   judge  layout  features     all s     cpu s   us a lot   peak MB  matrix MB   one lot us"
+    )
     measured = [in_a_process_of_its_own(lots) for lots in sizes]
     for less, more in pairwise(measured):
-        lots, seconds, memory = (more[what] / less[what] for what in ("lots", "seconds", "peak"))
-        print(f"{lots:.1f} times the lots: {seconds:.1f} times the seconds, {memory:.1f} times the memory")
+        lots, seconds, cpu, memory = (more[what] / less[what] for what in ("lots", "seconds", "cpu", "peak"))
+        print(f"{lots:.1f} times the lots: {seconds:.1f} times the seconds, {cpu:.1f} of CPU, {memory:.1f} the memory")
 
 
 def in_a_process_of_its_own(lots: int) -> dict[str, float]:
@@ -40,13 +42,13 @@ def in_a_process_of_its_own(lots: int) -> dict[str, float]:
 
 def measure(lots: int) -> dict[str, float]:
     histories = made_plant(lots)
-    start = perf_counter()
+    start, cpu = perf_counter(), process_time()
     judged = judge(histories, RULES, until=UNTIL)
     judging = perf_counter()
     layout = choose_layout(histories, UNTIL, rules=RULES)
     laying_out = perf_counter()
     features = build_features(judged, histories, layout)
-    end = perf_counter()
+    end, cpu = perf_counter(), process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     alone = []
     for row in np.random.default_rng(0).integers(0, len(judged), ALONE):
@@ -59,11 +61,11 @@ def measure(lots: int) -> dict[str, float]:
     seconds = end - start
     print(
         f"{lots:9,} {features.matrix.shape[1]:8} {judging - start:7.1f} {laying_out - judging:7.1f}"
-        f" {end - laying_out:9.1f} {seconds:9.1f} {1e6 * seconds / lots:10.1f} {peak:9,.0f}"
+        f" {end - laying_out:9.1f} {seconds:9.1f} {cpu:9.1f} {1e6 * seconds / lots:10.1f} {peak:9,.0f}"
         f" {features.matrix.nbytes / 2**20:10,.0f} {1e6 * median(alone):12,.0f}",
         flush=True,
     )
-    return {"lots": lots, "seconds": seconds, "peak": peak}
+    return {"lots": lots, "seconds": seconds, "cpu": cpu, "peak": peak}
 
 
 if __name__ == "__main__":

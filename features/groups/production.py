@@ -129,12 +129,6 @@ def _places(histories: Histories, attribute: Attribute) -> Array:
     return np.array([*(place.get(text, np.nan) for text in vocabulary.texts), np.nan])
 
 
-def _place_of_numbers(values: Array, attribute: Attribute) -> Array:
-    place = {level: float(code) for code, level in enumerate(attribute.levels)}
-    written = [f"{value:.0f}" if value == np.rint(value) else repr(value) for value in values.tolist()]
-    return np.array([place.get(text, np.nan) for text in written])
-
-
 def _lots_made(histories: Histories, entity: str) -> tuple[Totals, Latest]:
     return histories.once(("lots made", entity), lambda: _lots_by(histories, entity))
 

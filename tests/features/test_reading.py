@@ -148,7 +148,7 @@ def test_a_shipment_to_come_is_a_plan(tmp_path: Path) -> None:
     )
     lots = reading.histories["lots"]
     assert moments(lots["shipped_at"]) == ["2024-03-05T00:00:00Z", None]
-    assert moments(lots["shipped_known"]) == ["2024-03-06T00:00:00Z", None]
+    assert moments(lots["shipped_at known"]) == ["2024-03-06T00:00:00Z", None]
     assert reading.report["lots"].future_shipped == 1
 
 

@@ -30,7 +30,7 @@ def test_better_than_both_rates_without_a_champion_is_promoted():
     found = verdict()
     assert found.promote
     assert found.reasons == (
-        "40 of 400 evaluation judgements failed; at least 20 are needed.",
+        "40 of 400 evaluation judgements failed (20 are needed).",
         "Log loss is below that of the base rate: 0.1500 against 0.2000, difference -0.0500 [-0.0500, -0.0500].",
         "Log loss is below that of shrunk_product: 0.1500 against 0.2000, difference -0.0500 [-0.0500, -0.0500].",
     )
@@ -63,7 +63,7 @@ def test_no_judgements_promote_nothing():
         model_loss=nothing, base_rate_loss=nothing, rate_loss=nothing, failed=nothing.astype(bool), block=nothing
     )
     assert not found.promote
-    assert found.reasons == ("0 of 0 evaluation judgements failed; at least 20 are needed.",)
+    assert found.reasons == ("0 of 0 evaluation judgements failed (20 are needed).",)
 
 
 def test_too_few_blocks_of_time_beat_nothing():
