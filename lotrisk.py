@@ -170,9 +170,7 @@ def rollback(site: Path) -> None:
 @main.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Of the factory.")
-@click.option(
-    "--lots", default=4000, type=click.IntRange(100), show_default=True, help="Lots the factory makes in three years."
-)
+@click.option("--lots", default=4000, type=click.IntRange(100), show_default=True, help="Lots in three years.")
 @click.option("--serve/--no-serve", default=True, help="Has no effect yet: the demo ends by itself.")
 def demo(folder: Path, seed: int, lots: int, serve: bool) -> None:  # noqa: ARG001
     """Make a small factory on the spot, then check, train, backtest and score it."""

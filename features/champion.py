@@ -33,9 +33,10 @@ def shrunk_rates(features: Features) -> dict[str, Array]:
 
     Where no product is known yet the plant's stands for it. Empty for features without the field's.
     """
-    if PLANT not in features.names:
+    wider = next((column for column in (RATES[PRODUCT_RATE], PLANT) if column in features.names), None)
+    if wider is None:
         return {}
-    product = features.column(RATES[PRODUCT_RATE] if RATES[PRODUCT_RATE] in features.names else PLANT)
+    product = features.column(wider)
     there = {name: features.column(column) for name, column in RATES.items() if column in features.names}
     return {PRODUCT_RATE: product} | {n: np.where(np.isnan(values), product, values) for n, values in there.items()}
 

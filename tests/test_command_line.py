@@ -196,7 +196,7 @@ def test_train_exits_0_when_it_does_not_promote(untrained: Path, tmp_path: Path)
     shutil.copytree(untrained, copy)
     told = json.loads(done("train", copy, "--until", "2025-09-01", "--json").out)
     assert told["promoted"] is False
-    assert any("at least 20 are needed" in reason for reason in told["reasons"])
+    assert any("20 are needed" in reason for reason in told["reasons"])
     assert not (copy / ".lotrisk" / "champion").exists()
     assert (copy / ".lotrisk" / "rate").read_text(encoding="utf-8").startswith("shrunk_")
     listed = json.loads(done("models", copy, "--json").out)
@@ -207,7 +207,7 @@ def test_too_little_to_train_is_one_line_and_leaves_nothing(untrained: Path, tmp
     copy = tmp_path / "copy"
     shutil.copytree(untrained, copy)
     before = files(copy)
-    said = one_line_after_progress(lotrisk("train", copy, "--until", "2024-01-15"))
+    said = one_line_of_a_long_job(lotrisk("train", copy, "--until", "2024-01-15"))
     assert "at least 10 of each are needed" in said
     assert files(copy) == before
 
@@ -216,12 +216,12 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def one_line_after_progress(ran: Any) -> str:
-    """The fault's one line; before it the job may have said how far it was."""
+def one_line_of_a_long_job(ran: Any) -> str:
+    """The fault's one line, alone: into a pipe a job does not say how far it was."""
     assert ran.status == 2, ran.err
     faults = [line for line in ran.err.splitlines() if line.startswith("lotrisk: ")]
     assert len(faults) == 1
-    assert ran.err.splitlines()[-1] == faults[0]
+    assert ran.err.splitlines() == faults
     assert "Traceback" not in ran.err
     return faults[0]
 
@@ -424,7 +424,7 @@ def test_every_fault_is_one_line_and_status_2(fault: str, registry: Path, tmp_pa
         (site / name).write_text("".join(f"{line.strip()}\n" for line in text.strip().splitlines()), encoding="utf-8")
     with_registry(site, registry)
     ran = lotrisk(*(one.format(site=site, folder=tmp_path) for one in asked))
-    assert said in one_line_after_progress(ran)
+    assert said in one_line_of_a_long_job(ran)
     assert "secret" not in ran.err
     assert ran.out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
@@ -442,14 +442,14 @@ def test_bundles_that_the_registry_does_not_know_are_one_line(site: Path, regist
     copy = tmp_path / "valves"
     shutil.copytree(site, copy)
     shutil.copy(registry, copy / ".lotrisk" / "mlflow.db")
-    assert "Give the registry back" in one_line_after_progress(lotrisk("train", copy, "--until", UNTIL))
+    assert "Give the registry back" in one_line_of_a_long_job(lotrisk("train", copy, "--until", UNTIL))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written_is_one_line(site: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     ran = lotrisk("score", site, "--as-of", UNTIL, "--out", tmp_path / "out.csv")
-    assert "Permission denied" in one_line_after_progress(ran)
+    assert "Permission denied" in one_line_of_a_long_job(ran)
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_old_file(
@@ -462,7 +462,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(
 
     monkeypatch.setattr("pyarrow.csv.write_csv", full)
     ran = lotrisk("score", site, "--as-of", UNTIL, "--out", tmp_path / "out.csv")
-    assert "No space left on device" in one_line_after_progress(ran)
+    assert "No space left on device" in one_line_of_a_long_job(ran)
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
     assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "old\n"
 

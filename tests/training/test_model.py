@@ -7,21 +7,14 @@ import pytest
 
 from features.asof import DAY
 from features.build import Features
+from features.champion import PRODUCT_RATE, shrunk_rates
 from features.errors import CannotTrain
 from features.groups.field import RATES
 from tests.command import few_trees
 from tests.tiny_site import day, histories
 from tests.training.learnable import learnable
 from training.fit import Known, known_by
-from training.model import (
-    PRODUCT_RATE,
-    Model,
-    fit_model,
-    score_out_of_time,
-    shrunk_rates,
-    strongest_rate,
-    time_blocks,
-)
+from training.model import Model, fit_model, score_out_of_time, strongest_rate, time_blocks
 
 __all__ = ["few_trees"]
 
@@ -124,6 +117,7 @@ def test_a_lot_without_its_own_history_takes_its_products() -> None:
         "shrunk_product": [0.1, 0.2],
         "shrunk_line": [0.1, 0.4],
     }
+    assert shrunk_rates(Features(["plant_fail_share_365d"], np.full((1, 1), 0.3)))["shrunk_product"].tolist() == [0.3]
     assert shrunk_rates(Features(["other"], np.zeros((2, 1)))) == {}
 
 
