@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.asof import Array, Latest, stands
+from features.asof import Array, stands
+from features.customers import customer_rows
 from features.histories import Histories
 from features.rules import Costs, DecisionRule
-from features.shipments import by_lot, shipments_of, spans_of
+from features.shipments import by_lot, shipments_of
 
 RELEASE, INSPECT, HOLD, CANNOT_ASSESS = "release", "inspect", "hold", "cannot_assess"
 
@@ -79,10 +80,7 @@ def _tier_places(histories: Histories, rule: DecisionRule, customer: Array, as_o
     if "customers" not in histories or not histories["customers"].has("tier"):
         return np.full(len(customer), -1, dtype=np.int64)
     table = histories["customers"]
-    latest = histories.once(
-        "customers", lambda: Latest(table["customer_id"], spans_of(table), key=table["customer_id"])
-    )
-    row = latest.before(customer, as_of)
+    row = customer_rows(histories, customer, as_of)
     names = sorted(rule.tiers)
     of_text = [names.index(text) + 1 if text in names else 0 for text in table.texts["tier"].texts]
     return np.where(row >= 0, np.array([*of_text, -1])[table["tier"][row]], -1)

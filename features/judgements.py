@@ -92,6 +92,12 @@ def first_moment(histories: Histories, rules: Rules, lot: Array, as_of: Array) -
     if rules.decision.at == "produced_at":
         produced = lots["produced_at"][row]
         return np.where((row >= 0) & before(produced, as_of), produced, NO_TIME)
+    return shipped_by(histories, lot, row, as_of)
+
+
+def shipped_by(histories: Histories, lot: Array, row: Array, as_of: Array) -> Array:
+    """When each lot first shipped, NO_TIME where that is not before `as_of`: its `row` of lots says, else shipments."""
+    lots = histories["lots"]
     own = lots["shipped_at"][row] if lots.has("shipped_at") else np.full(len(lot), NO_TIME)
     own = np.where((row >= 0) & before(own, as_of), own, NO_TIME)
     return np.where(own == NO_TIME, shipped_before(histories, lot, as_of), own)

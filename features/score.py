@@ -12,7 +12,7 @@ from features.card import iso
 from features.champion import PRODUCT_RATE, Scorer, shrunk_rates
 from features.decision import CANNOT_ASSESS, decide, tiers_of
 from features.histories import Histories
-from features.judgements import Judgements, first_moment, lot_rows
+from features.judgements import Judgements, first_moment, lot_rows, shipped_by
 from features.layout import Layout
 from features.output import times, to_json
 from features.reasons import reasons
@@ -31,7 +31,7 @@ def open_lots(histories: Histories, rules: Rules, as_of: int) -> list[str]:
     there = (row >= 0) & before(lots["produced_at"][row], as_of) & before(lots.known[row], as_of)
     lot, row = lot[there], row[there]
     moment = moment[there]
-    shipped = _shipped(histories, lot, row, moment)
+    shipped = shipped_by(histories, lot, row, moment)
     listed = shipped == NO_TIME
     if rules.decision.again_every is not None:
         units = units_at_risk(
@@ -114,13 +114,6 @@ def _known(histories: Histories, lot: Array, as_of: Array) -> Array:
     lots = histories["lots"]
     there = before(lots.known[row], as_of) | ((lots["produced_at"][row] == as_of) & (lots.known[row] == as_of))
     return np.asarray(there & (row >= 0))
-
-
-def _shipped(histories: Histories, lot: Array, row: Array, as_of: Array) -> Array:
-    lots = histories["lots"]
-    own = lots["shipped_at"][row] if lots.has("shipped_at") else np.full(len(lot), NO_TIME)
-    own = np.where(before(own, as_of), own, NO_TIME)
-    return np.asarray(np.where(own == NO_TIME, shipped_before(histories, lot, as_of), own))
 
 
 def _warnings(

@@ -71,7 +71,7 @@ def test_a_line_of_one_machine_is_caught(bad: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fine", ["GET /v1/work/orders", "../shared/data", "#!/usr/bin/env bash", "https://doi.org/10.1038"]
+    "fine", ["GET /v1/" + "work/orders", "../shared/data", "#!/usr/bin/env bash", "https://doi.org/10.1038"]
 )
 def test_other_paths_are_fine(fine: str) -> None:
     assert not names_a_machine(fine)

@@ -7,6 +7,7 @@ import numpy as np
 from features.asked import Asked, Measured
 from features.asof import DAY, HOUR, Array, Latest, RowsBy, Totals, before
 from features.card import FeatureSpec
+from features.customers import customer_rows
 from features.histories import Histories
 from features.layout import Attribute, Characteristic, Layout, numbers_of
 from features.names import column
@@ -101,13 +102,9 @@ def _of_customers(layout: Layout) -> list[Attribute]:
 def _customer_rows(asked: Asked, histories: Histories) -> Array:
     """The row of customers of each lot's customer as known then, -1: none."""
     lots = histories["lots"]
-    if "customers" not in histories or not lots.has("customer_id"):
+    if not lots.has("customer_id"):
         return np.full(len(asked), -1)
-    table = histories["customers"]
-    latest = histories.once(
-        "customers", lambda: Latest(table["customer_id"], spans_of(table), key=table["customer_id"])
-    )
-    return latest.before(lots["customer_id"][asked.row], asked.as_of)
+    return customer_rows(histories, lots["customer_id"][asked.row], asked.as_of)
 
 
 def _levels(attribute: Attribute) -> tuple[str, ...] | None:
@@ -194,8 +191,8 @@ def _deviation(
     asking = np.flatnonzero(~np.isnan(mean).ravel() & (np.repeat(code, kinds) >= 0))
     lot, kind = asking // kinds, asking % kinds
     total = past.before(code[lot] * kinds + kind, asked.as_of[lot], (window,), without=asked.lot[lot])[0]
-    before, spread = _moments(total[:, 0], total[:, 1], total[:, 2])
-    far = (mean.ravel()[asking] - before) / np.maximum(spread, 1.0)
+    usual, spread = _moments(total[:, 0], total[:, 1], total[:, 2])
+    far = (mean.ravel()[asking] - usual) / np.maximum(spread, 1.0)
     deviation = np.full(mean.size, np.nan)
     deviation[asking] = np.where(total[:, 0] >= MIN_VALUES, np.clip(far, -FAR, FAR), np.nan)
     return deviation.reshape(mean.shape)
