@@ -282,14 +282,15 @@ def _backtest(
 
 def _score(site: "Site", reading: "Reading", lots: list[str] | None, as_of: int, most: int) -> "tuple[Scorer, Any]":
     from features.champion import read_scorer
-    from features.score import open_lots, score_lots
+    from features.score import Policy, open_lots
+    from features.score_table import score_table
 
     scorer = read_scorer(site.state_dir)
-    histories, rules = reading.histories, site.rules
-    named = open_lots(histories, rules, as_of) if lots is None else lots
+    histories, policy = reading.histories, Policy(site.rules, site.language, site.stale)
+    named = open_lots(histories, site.rules, as_of) if lots is None else lots
     with progress() as show:
         show("score", 1, 1)
-        table = score_lots(scorer, histories, rules, lots=named, as_of=as_of, language=site.language, most_reasons=most)
+        table = score_table(scorer, histories, policy, lots=named, as_of=as_of, most_reasons=most)
     if lots is None:
         table = table.sort_by([("risk", "descending"), ("lot_id", "ascending")])
     return scorer, table

@@ -7,9 +7,11 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from features.asof import NO_TIME, Array, RowsBy, before, stands
+from features.attributes import OwnRows
 from features.histories import Histories, Table
 from features.judgements import Judgements, first_moment, lot_rows
 from features.rules import Rules
+from features.told import Measured, Told, Used
 
 T = TypeVar("T")
 
@@ -18,18 +20,17 @@ T = TypeVar("T")
 class Asked:
     """The lots' own facts. Codes and times int64, values float64; shape (judgements,) unless said otherwise.
 
-    `row`: of `lots`. `judged_first`: the lot's first judgement where it lies behind, else NO_TIME.
-    `measured` and `used` are one row a measurement and a genealogy entry; their `of` says whose, ascending.
+    `judged_first`: the lot's first judgement where it lies behind, else NO_TIME.
     """
 
     lot: Array
     as_of: Array
     units: Array
-    row: Array
+    own: OwnRows
     produced_at: Array
     judged_first: Array
-    measured: "Measured"
-    used: "Used"
+    measured: Measured
+    used: Used
     _made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -42,41 +43,30 @@ class Asked:
         return cast(T, self._made[what])
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Own measurements known strictly before `as_of`: codes of characteristics, values and limits (NaN: none)."""
-
-    of: Array
-    characteristic: Array
-    value: Array
-    lower: Array
-    upper: Array
-
-
-@dataclass(frozen=True)
-class Used:
-    """Own genealogy: supplier lots used, quantity (NaN: not said), float64, shape (entries,)."""
-
-    of: Array
-    supplier_lot: Array
-    quantity: Array
-
-
 def ask(judgements: Judgements, histories: Histories, rules: Rules) -> Asked:
-    """Collects the own rows of each judged lot."""
-    lot, as_of = judgements.lot, judgements.as_of
+    """Collects the own rows of each judged lot: those of the histories and those that came with the question."""
+    lot, as_of, told = judgements.lot, judgements.as_of, judgements.told
     row = lot_rows(histories, lot, as_of)
     lots = histories["lots"]
-    return Asked(
-        lot=lot,
-        as_of=as_of,
-        units=judgements.units,
-        row=row,
-        produced_at=np.where(row >= 0, lots["produced_at"][row], NO_TIME),
-        judged_first=first_moment(histories, rules, lot, as_of),
-        measured=_measured(histories, lot, as_of),
-        used=_used(histories, lot, as_of),
-    )
+    own = OwnRows(histories, row, {} if told is None else told.own)
+    produced_at = np.where(row >= 0, lots["produced_at"][row], NO_TIME)
+    judged_first = first_moment(histories, rules, lot, as_of)
+    measured, used = _measured(histories, lot, as_of), _used(histories, lot, as_of)
+    if told is not None:
+        measured, used = measured.and_(told.measured), used.and_(told.used)
+        if told.own:
+            produced_at = own.times("produced_at")
+            judged_first = _told_first(judged_first, told, rules, as_of)
+    return Asked(lot, as_of, judgements.units, own, produced_at, judged_first, measured, used)
+
+
+def _told_first(moment: Array, told: Told, rules: Rules, as_of: Array) -> Array:
+    """First judgements, those of lots told with the question by their own rows."""
+    moment = moment.copy()
+    for place, row in told.own.items():
+        first = row[rules.decision.at]
+        moment[place] = first if before(first, as_of[place]) else NO_TIME
+    return moment
 
 
 def _measured(histories: Histories, lot: Array, as_of: Array) -> Measured:
@@ -101,7 +91,7 @@ def _used(histories: Histories, lot: Array, as_of: Array) -> Used:
     """Rows without a time of consumption that came with the lot are always usable, in their first version at least."""
     if "genealogy" not in histories:
         none = np.empty(0, dtype=np.int64)
-        return Used(none, none, none.astype(float))
+        return Used(none, none, none.astype(float), none, none)
     table = histories["genealogy"]
     of, row = uses_by_lot(histories).pairs(lot)
     consumed = table["consumed_at"][row] if table.has("consumed_at") else np.full(len(row), NO_TIME)
@@ -109,8 +99,8 @@ def _used(histories: Histories, lot: Array, as_of: Array) -> Used:
     always = (consumed == NO_TIME) & (table.known[row] == table.first[row])
     always &= ~before(_first_known(histories)[lot[of]], table.known[row])
     usable |= always & ~before(table.superseded[row], as_of[of])
-    of, row = of[usable], row[usable]
-    return Used(of, table["supplier_lot_id"][row], _number(table, "quantity", row))
+    of, row, consumed = of[usable], row[usable], consumed[usable]
+    return Used(of, table["supplier_lot_id"][row], _number(table, "quantity", row), consumed, table.known[row])
 
 
 def _first_known(histories: Histories) -> Array:

@@ -23,7 +23,9 @@ NO_TIME = -(2**63)
 """A missing time, and the known time of what has always been known: before every moment."""
 FOREVER = 2**63 - 1
 """Not superseded."""
-HOUR = 3_600_000_000
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 _EPOCH_2000 = 946_684_800_000_000
 FEW = 64  # questions; below it sorting them takes longer than it saves

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import numpy as np
 
-from features.asked import ask
+from features.asked import Asked, ask
 from features.asof import Array
 from features.card import FeatureSpec
 from features.choose import choose_layout as _choose_layout
@@ -57,16 +57,24 @@ def groups_of(layout: Layout) -> list[ModuleType]:
 
 def build_features(judgements: Judgements, histories: Histories, layout: Layout) -> Features:
     """What was known about each judged lot strictly before its `as_of`."""
+    matrix = np.empty((len(judgements), len(_names(layout))), order="F")  # LightGBM bins it column by column
+    for start in range(0, len(judgements), CHUNK):
+        part = judgements
+        if len(judgements) > CHUNK:
+            part = judgements.take(np.arange(start, min(start + CHUNK, len(judgements))))
+        matrix[start : start + CHUNK] = features_of(ask(part, histories, layout.rules), histories, layout).matrix
+    return Features(_names(layout), matrix)
+
+
+def features_of(asked: Asked, histories: Histories, layout: Layout) -> Features:
+    """The same of questions that are asked already, all at once."""
     histories = with_what_is_missing(histories, layout)
     names = _names(layout)
-    matrix = np.empty((len(judgements), len(names)), order="F")  # written, and binned by LightGBM, column by column
-    for start in range(0, len(judgements), CHUNK):
-        part = judgements.take(np.arange(start, min(start + CHUNK, len(judgements))))
-        asked = ask(part, histories, layout.rules)
-        built = [group.build(asked, histories, layout) for group in groups_of(layout)]
-        values = {name: column for group in built for name, column in group.items()}
-        for place, name in enumerate(names):
-            matrix[start : start + CHUNK, place] = values[name]
+    built = [group.build(asked, histories, layout) for group in groups_of(layout)]
+    values = {name: column for group in built for name, column in group.items()}
+    matrix = np.empty((len(asked), len(names)), order="F")
+    for place, name in enumerate(names):
+        matrix[:, place] = values[name]
     return Features(names, matrix)
 
 

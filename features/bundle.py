@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from features.calibration import Calibration
 from features.card import ModelCard
 from features.errors import BundleRefused
 from features.histories import Array
+from features.layout import Layout
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -42,6 +44,16 @@ class Bundle:
     reference: pa.Table
     booster: "Booster"
     calibration: Calibration
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What training chose and scoring follows."""
+        return Layout.from_dict(self.card.layout)
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Where each feature stands among the card's."""
+        return {name: place for place, name in enumerate(self.card.names)}
 
     def columns(self, names: Sequence[str], matrix: Array) -> Array:
         """The card's columns, in its order, out of a matrix whose columns have `names`. BundleRefused if one lacks."""

@@ -1,6 +1,6 @@
 """Everything that is chosen from data is chosen here, from what was known before a moment. Scoring chooses nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -82,7 +82,7 @@ def _attribute(table: Table, column: str) -> Attribute:
     return Attribute(table.name, column, "number", "")
 
 
-def _levels(codes: Array, texts: list[str]) -> tuple[str, ...]:
+def _levels(codes: Array, texts: Sequence[str]) -> tuple[str, ...]:
     """The commonest texts, ties by name, in the order of the alphabet."""
     count = np.bincount(codes[codes >= 0], minlength=len(texts))
     commonest = sorted(np.flatnonzero(count).tolist(), key=lambda code: (-count[code], texts[code]))[:MAX_LEVELS]
@@ -124,7 +124,7 @@ def _inspected(seen: Histories, names: tuple[str, ...], groups: tuple[str, ...])
     return chosen
 
 
-def _levels_of_most(codes: Array, texts: list[str], most: int) -> tuple[str, ...]:
+def _levels_of_most(codes: Array, texts: Sequence[str], most: int) -> tuple[str, ...]:
     count = np.bincount(codes[codes >= 0], minlength=len(texts))
     commonest = sorted(np.flatnonzero(count).tolist(), key=lambda code: (-count[code], texts[code]))[:most]
     return tuple(sorted(texts[code] for code in commonest))

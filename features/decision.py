@@ -51,17 +51,16 @@ def cost_table(rule: DecisionRule) -> list[Costs]:
     return [rule.costs, *(rule.tiers[name] for name in sorted(rule.tiers))]
 
 
-def tiers_of(histories: Histories, rule: DecisionRule, lot: Array, row: Array, as_of: Array) -> Array:
+def tiers_of(histories: Histories, rule: DecisionRule, lot: Array, own: Array, as_of: Array) -> Array:
     """Which places of `cost_table(rule)` count for each lot, those of its customers; bool, shape (lots, places).
 
-    `row`: of the lots table. A customer whose tier has no costs of its own takes the site's; for a lot without a
-    customer, and for a customer whose tier is not known, all count.
+    `own`: code of the customer that the lot's own row names, -1: none. A customer whose tier has no costs of its own
+    takes the site's; for a lot without a customer, and for a customer whose tier is not known, all count.
     """
     places = len(cost_table(rule))
     if not rule.tiers:
         return np.ones((len(lot), places), dtype=bool)
-    lots, shipped = histories["lots"], shipments_of(histories)
-    own = lots["customer_id"][row] if lots.has("customer_id") else np.full(len(lot), -1)
+    shipped = shipments_of(histories)
     question, shipment = by_lot(histories).pairs(lot)
     seen = stands(shipped.spans.known[shipment], shipped.spans.superseded[shipment], as_of[question])
     seen &= shipped.customer[shipment] >= 0

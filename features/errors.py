@@ -31,3 +31,7 @@ class UnknownVersion(LotRiskError):
 
 class RegistryFault(LotRiskError):
     """The model registry does not answer, or refuses."""
+
+
+class DatabaseUnreachable(LotRiskError):
+    """The SQL database of what the service makes does not answer, or takes no writes."""

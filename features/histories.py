@@ -4,9 +4,11 @@ A table holds *standing rows*: every version of every fact with the span of time
 known one. Version 2 of a return stands from the moment it was known; version 1 stands until then.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, cast
+from itertools import pairwise
+from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 import pyarrow as pa
@@ -17,14 +19,78 @@ from features.asof import FOREVER, NO_TIME, before, within
 Array = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
 
+_BLOCK = 4096  # texts unpacked at a time
 _NEVER_ABSENT = ("lots", "returns", "outcomes")  # what is judged and what came of it; other empty tables are absent
 
 
+class PackedTexts(Sequence[str]):
+    """Distinct texts in ascending order as bytes one after another, so that several processes can map them.
+
+    `data`: uint8, UTF-8, which keeps the order of code points (a lone surrogate as if it were a character).
+    `starts`: int64, shape (texts + 1,), where each text begins in `data` and the last one ends.
+    """
+
+    def __init__(self, data: Array, starts: Array) -> None:
+        self.data, self.starts = data, starts
+        self._bytes, self._starts = data.data, starts.data  # one value: four times as fast as out of an array
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "PackedTexts":
+        """The same texts, packed if they are not yet."""
+        if isinstance(texts, cls):
+            return texts
+        encoded = [_encoded(text) for text in texts]
+        starts = np.zeros(len(encoded) + 1, dtype=np.int64)
+        np.cumsum([len(text) for text in encoded], out=starts[1:])
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), starts)
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        places = range(len(self))[place]  # negative and missing places as in a list
+        if isinstance(places, range):
+            return [self[each] for each in places]
+        return self._at(places).decode("utf-8", "surrogatepass")
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _BLOCK):
+            ends = self._starts[start : start + _BLOCK + 1].tolist()
+            block = self._bytes[ends[0] : ends[-1]].tobytes()
+            for low, high in pairwise(ends):
+                yield block[low - ends[0] : high - ends[0]].decode("utf-8", "surrogatepass")
+
+    def find(self, text: str) -> int:
+        """The place of a text, -1: it is not there."""
+        wanted = _encoded(text)
+        place = bisect_left(range(len(self)), wanted, key=self._at)
+        return place if place < len(self) and self._at(place) == wanted else -1
+
+    def arrow(self) -> "pa.Array[Any]":
+        """The texts as an Arrow column of large strings, over the same bytes."""
+        buffers = [None, pa.py_buffer(self.starts), pa.py_buffer(self.data)]
+        return pa.Array.from_buffers(pa.large_string(), len(self), buffers)
+
+    def _at(self, place: int) -> bytes:
+        return self._bytes[self._starts[place] : self._starts[place + 1]].tobytes()
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 class Vocabulary:
-    """Distinct texts in ascending order; a code is a text's place. Unknown and null are -1."""
+    """Distinct texts in ascending order; a code is a text's place. Unknown and null are -1.
+
+    Packed texts stay as they are: no text of theirs is a Python object until it is asked for.
+    """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self.texts: list[str] = sorted(set(texts))
+        self.texts: Sequence[str] = texts if isinstance(texts, PackedTexts) else sorted(set(texts))
         self._codes: dict[str, int] | None = None
 
     def __len__(self) -> int:
@@ -32,6 +98,8 @@ class Vocabulary:
 
     def code(self, text: str | None) -> int:
         if self._codes is None:
+            if isinstance(self.texts, PackedTexts):
+                return -1 if text is None else self.texts.find(text)
             self._codes = {known: place for place, known in enumerate(self.texts)}
         return -1 if text is None else self._codes.get(text, -1)
 
@@ -44,7 +112,9 @@ class Vocabulary:
         if len(texts) < len(self) // 8:  # one lot: do not index a million texts for it
             found = pa.array([self.code(text) for text in texts.to_pylist()], pa.int64())
         else:
-            found = pc.index_in(texts, value_set=pa.array(self.texts, texts.type)).fill_null(-1)
+            own = self.texts
+            known = own.arrow() if isinstance(own, PackedTexts) else pa.array(own, texts.type)
+            found = pc.index_in(texts.cast(known.type), value_set=known).fill_null(-1)
         places = np.append(found.to_numpy(zero_copy_only=False).astype(np.int64), -1)
         at = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         return cast(Array, places[at])
@@ -133,4 +203,4 @@ class Histories:
         return Histories(there, self.ids)
 
 
-__all__ = ["FOREVER", "NO_TIME", "Array", "Histories", "Table", "Vocabulary"]
+__all__ = ["FOREVER", "NO_TIME", "Array", "Histories", "PackedTexts", "Table", "Vocabulary"]

@@ -8,6 +8,7 @@ from features.asof import FOREVER, NO_TIME, Array, Latest, before, stands
 from features.histories import Histories
 from features.rules import Rules
 from features.shipments import first_known_shipped, first_shipped, shipped_before, spans_of, units_at_risk
+from features.told import Told
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Judgements:
     """The spine: one row a judgement, shape (judgements,), int64.
 
     `lot` code, `as_of`, `units` at risk, `shipped`: when the lot first shipped (NO_TIME: it never did),
-    `known`: when the judgement itself could be known to others.
+    `known`: when the judgement itself could be known to others. `told`: rows that came with the question.
     """
 
     lot: Array
@@ -23,12 +24,17 @@ class Judgements:
     units: Array
     shipped: Array
     known: Array
+    told: Told | None = None
 
     def __len__(self) -> int:
         return len(self.lot)
 
     def take(self, rows: Array) -> "Judgements":
-        return Judgements(self.lot[rows], self.as_of[rows], self.units[rows], self.shipped[rows], self.known[rows])
+        """Some of them; `rows` ascending where anything was told."""
+        told = None if self.told is None else self.told.take(rows)
+        return Judgements(
+            self.lot[rows], self.as_of[rows], self.units[rows], self.shipped[rows], self.known[rows], told
+        )
 
     @property
     def start(self) -> Array:
@@ -136,7 +142,8 @@ def _judgements(
 
 
 def _none() -> Judgements:
-    return Judgements(*(np.empty(0, dtype=np.int64) for _ in range(5)))
+    none = np.empty(0, dtype=np.int64)
+    return Judgements(none, none, none, none, none)
 
 
 def _first_produced(histories: Histories) -> Array:

@@ -1,25 +1,54 @@
 """Scores of lots at a moment: risk, decision, reasons, and what the score rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from features.asked import Asked, ask
-from features.asof import FOREVER, NO_TIME, Array, before
-from features.build import Features, build_features, choose_layout
-from features.card import iso
+from features.asof import NO_TIME, Array, before
+from features.build import CHUNK, build_features, choose_layout, features_of
+from features.bundle import Bundle
 from features.champion import PRODUCT_RATE, Scorer, shrunk_rates
 from features.decision import CANNOT_ASSESS, decide, tiers_of
+from features.freshness import features_as_of
 from features.histories import Histories
-from features.judgements import Judgements, first_moment, lot_rows, shipped_by
-from features.layout import Layout
-from features.output import times, to_json
+from features.judgements import Judgements, lot_rows, shipped_by
 from features.reasons import reasons
 from features.rules import Rules
 from features.shipments import shipped_before, units_at_risk
+from features.told import Told
+from features.warnings import Warnings, warnings_of
 
-Warnings = list[list[dict[str, str]]]
+
+@dataclass(frozen=True)
+class Policy:
+    """What a site adds to a model: its rules, the words' language, and when a table is stale (microseconds)."""
+
+    rules: Rules
+    language: str = "en"
+    stale: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is said of each asked lot, in the order asked; arrays of shape (lots,).
+
+    `risk` and `expected_cost` float64, times int64. `vectors`: what the model saw, float64, shape (lots, features) in
+    the card's order; without a model (lots, 0).
+    """
+
+    version: str
+    as_of: Array
+    risk: Array
+    expected_cost: Array
+    decision: list[str]
+    reasons: list[list[dict[str, object]]]
+    warnings: Warnings
+    features_as_of: Array
+    vectors: Array
 
 
 def open_lots(histories: Histories, rules: Rules, as_of: int) -> list[str]:
@@ -43,147 +72,119 @@ def open_lots(histories: Histories, rules: Rules, as_of: int) -> list[str]:
     return [texts[code] for code in lot[listed].tolist()]
 
 
-def score_lots(
-    scorer: Scorer,
-    histories: Histories,
-    rules: Rules,
-    *,
-    lots: Sequence[str],
-    as_of: int,
-    language: str,
-    most_reasons: int,
-) -> "pa.Table":
-    """One row a lot, in the order given: the columns of `lotrisk score`.
-
-    A lot that is unknown or was not produced by `as_of` has a null risk and its problem among the warnings.
-    """
-    codes = np.array([histories.ids["lot"].code(lot) for lot in lots], dtype=np.int64)
-    moment = np.full(len(codes), as_of)
-    known = _known(histories, codes, moment)
-    place = np.flatnonzero(known)
-    lot, moment = codes[place], moment[place]
-    row = lot_rows(histories, lot, moment)
-    units = units_at_risk(
-        histories, lot, moment, quantity=histories["lots"]["quantity"][row], shipping=np.zeros(len(lot), dtype=bool)
-    )
-    judged = Judgements(lot, moment, units, shipped_before(histories, lot, moment), moment)
-    bundle = scorer.bundle
-    layout = (
-        choose_layout(histories, as_of, rules=rules)
-        if bundle is None
-        else histories.once(("layout", bundle.card.version), lambda: Layout.from_dict(bundle.card.layout))
-    )
-    features = build_features(judged, histories, layout)
-    warnings = _warnings(scorer, ask(judged, histories, layout.rules), histories, layout, rules, features)
-    why: list[list[dict[str, object]]] = [[] for _ in place]
-    if bundle is None:
-        rates = shrunk_rates(features)
-        risk = rates.get(scorer.rate, rates[PRODUCT_RATE])
-    else:
-        matrix = bundle.columns(features.names, features.matrix)
-        risk = bundle.risk(matrix)
-        why = reasons(bundle, matrix, language=language, most=most_reasons)
-    decisions = decide(risk, units, tiers_of(histories, rules.decision, lot, row, moment), rules.decision)
-    few = units < max(rules.decision.min_units, 1)
-    action = [
-        CANNOT_ASSESS if scorer.bundle is None or little else named
-        for named, little in zip(decisions.action, few.tolist(), strict=True)
-    ]
-    return _table(scorer, lots, place, risk, decisions.expected_cost, action, why, warnings, histories, as_of)
-
-
-def features_as_of(histories: Histories, as_of: int) -> int:
-    """The latest known time strictly before `as_of` of any row of any table; NO_TIME where nothing was known."""
-    lots, latest = histories["lots"], NO_TIME
-    made = np.full(len(histories.ids["lot"]) + 1, FOREVER)
-    made[lots["lot_id"]] = lots.first
-    for table in histories.tables.values():
-        own = made[table["lot_id"]] if table.has("lot_id") else NO_TIME  # before it, the row is of an unknown lot
-        for moments in (table.known, table.superseded):
-            told = np.maximum(moments, own)
-            latest = max(latest, int(told[before(told, as_of)].max(initial=NO_TIME)))
-    return latest
-
-
-def _known(histories: Histories, lot: Array, as_of: Array) -> Array:
-    """Whether the lot was there: known strictly before `as_of`, or as it was produced at that very moment.
+def there(histories: Histories, lot: Array, as_of: Array) -> Array:
+    """Whether the lot was there: known strictly before `as_of`, or as it was produced at that very moment; bool.
 
     The second is the question itself; a lot that was produced then and known later is nobody's question yet.
+    `lot`: codes, -1 for none.
     """
     row = lot_rows(histories, lot, as_of)
     lots = histories["lots"]
-    there = before(lots.known[row], as_of) | ((lots["produced_at"][row] == as_of) & (lots.known[row] == as_of))
-    return np.asarray(there & (row >= 0))
+    known = before(lots.known[row], as_of) | ((lots["produced_at"][row] == as_of) & (lots.known[row] == as_of))
+    return np.asarray(known & (row >= 0))
 
 
-def _warnings(
-    scorer: Scorer, asked: Asked, histories: Histories, layout: Layout, rules: Rules, features: Features
-) -> Warnings:
-    """What each score rests on, by code."""
-    found: Warnings = [[] for _ in range(len(asked))]
+def question(histories: Histories, lot: Array, as_of: Array, *, told: Told | None = None) -> Judgements:
+    """Lots as they are asked about: units at risk at `as_of`, none shipping just then; a told lot's are its own."""
+    quantity = histories["lots"]["quantity"][lot_rows(histories, lot, as_of)]
+    for place, row in {} if told is None else told.own.items():
+        quantity[place] = row["quantity"]
+    units = units_at_risk(histories, lot, as_of, quantity=quantity, shipping=np.zeros(len(lot), dtype=bool))
+    return Judgements(lot, as_of, units, shipped_before(histories, lot, as_of), as_of, told)
 
-    def add(mask: Array, code: str, detail: str) -> None:
-        for place in np.flatnonzero(mask).tolist():
-            found[place].append({"code": code, "detail": detail})
 
-    everywhere = np.ones(len(asked), dtype=bool)
-    if scorer.bundle is None:
-        add(everywhere, "no_champion", f"no model has been promoted; the risk is the trailing rate {scorer.rate}")
-    elif before(asked.as_of.min(initial=FOREVER), scorer.bundle.card.trained_until):
-        until = iso(scorer.bundle.card.trained_until)
-        add(everywhere, "trained_later", f"version {scorer.version} was trained until {until}, after as_of")
-    moment = first_moment(histories, rules, asked.lot, asked.as_of)
-    last = moment + (rules.decision.until_age if rules.decision.again_every is not None else 0)
-    add(
-        (moment != NO_TIME) & before(last, asked.as_of), "past_judgement", "as_of is later than the moment of judgement"
-    )
-    least = max(rules.decision.min_units, 1)
-    add(asked.units < least, "below_min_units", f"fewer than {least} units at risk: such lots are not judged")
-    for table in layout.tables:
-        add(
-            everywhere & (table not in histories),
-            "missing_table",
-            f"the model was trained with {table}, which is missing",
+def score(
+    scorer: Scorer, histories: Histories, policy: Policy, judged: Judgements, *, most_reasons: Sequence[int] | int = 0
+) -> Scored:
+    """Scores lots that are there (see `there`) or were told with the question.
+
+    `most_reasons`: of every lot, or of each. What is said of a lot is the same bit for bit alone and among others.
+    """
+    most = [most_reasons] * len(judged) if isinstance(most_reasons, int) else list(most_reasons)
+    if len(judged) > CHUNK:
+        cuts = range(0, len(judged), CHUNK)
+        parts = [judged.take(np.arange(start, min(start + CHUNK, len(judged)))) for start in cuts]
+        return _joined(
+            [
+                score(scorer, histories, policy, part, most_reasons=most[start : start + CHUNK])
+                for start, part in zip(cuts, parts, strict=True)
+            ]
         )
-    for table, rows in (("genealogy", asked.used.of), ("measurements", asked.measured.of)):
-        told = np.isin(np.arange(len(asked)), rows)
-        add((table in layout.tables) & ~told, "missing_history", f"nothing of this lot is known in {table}")
-    lots = histories["lots"]
-    for attribute in layout.attributes:
-        if attribute.table == "lots" and attribute.kind == "category" and lots.has(attribute.column):
-            told = lots[attribute.column][asked.row] >= 0
-            unseen = told & np.isnan(features.column(f"lot_{attribute.label}"))
-            add(unseen, "unseen_category", f"{attribute.column} is not among those the model was trained with")
-    return found
+    if scorer.bundle is None:
+        return _by_rate(scorer, histories, policy, judged)
+    return _by_model(scorer, scorer.bundle, histories, policy, judged, most)
 
 
-def _table(
-    scorer: Scorer,
-    lots: Sequence[str],
-    place: Array,
-    risk: Array,
-    cost: Array,
-    action: list[str],
-    why: list[list[dict[str, object]]],
-    warnings: Warnings,
-    histories: Histories,
-    as_of: int,
-) -> "pa.Table":
-    """Known lots in their places among the unknown ones."""
-    unknown = [{"code": "unknown_lot", "detail": "no row of lots says that it was produced by as_of"}]
-    at = {where: number for number, where in enumerate(place.tolist())}
-    order = [at.get(where) for where in range(len(lots))]
-    latest = features_as_of(histories, as_of)
-    return pa.table(
-        {
-            "lot_id": pa.array(lots, pa.string()),
-            "as_of": times(np.full(len(lots), as_of)),
-            "risk": pa.array([None if n is None else float(risk[n]) for n in order], pa.float64()),
-            "decision": pa.array([CANNOT_ASSESS if n is None else action[n] for n in order], pa.string()),
-            "expected_cost": pa.array([None if n is None else float(cost[n]) for n in order], pa.float64()),
-            "reasons": pa.array([to_json([] if n is None else why[n]) for n in order], pa.string()),
-            "model_version": pa.array([scorer.version] * len(lots), pa.string()),
-            "features_as_of": times(np.full(len(lots), latest)),
-            "warnings": pa.array([to_json(unknown if n is None else warnings[n]) for n in order], pa.string()),
-        }
+def _by_model(
+    scorer: Scorer, bundle: Bundle, histories: Histories, policy: Policy, judged: Judgements, most: list[int]
+) -> Scored:
+    rules, layout = policy.rules, bundle.layout
+    asked = ask(judged, histories, layout.rules)
+    features = features_of(asked, histories, layout)
+    matrix = bundle.columns(features.names, features.matrix)
+    risk = bundle.risk(matrix)
+    action, cost = _decided(histories, rules, asked, risk)
+    few = asked.units < max(rules.decision.min_units, 1)
+    return Scored(
+        scorer.version,
+        judged.as_of,
+        risk,
+        cost,
+        [CANNOT_ASSESS if little else named for named, little in zip(action, few.tolist(), strict=True)],
+        _reasons(bundle, matrix, policy.language, most),
+        warnings_of(scorer, asked, histories, rules, policy.stale, matrix),
+        features_as_of(histories, judged.as_of),
+        matrix,
     )
+
+
+def _by_rate(scorer: Scorer, histories: Histories, policy: Policy, judged: Judgements) -> Scored:
+    """Without a model: the rate as chosen and shrunk by what was known at each lot's own moment."""
+    risk = np.empty(len(judged))
+    for moment in np.unique(judged.as_of).tolist():
+        rows = np.flatnonzero(judged.as_of == moment)
+        rates = shrunk_rates(
+            build_features(judged.take(rows), histories, choose_layout(histories, moment, rules=policy.rules))
+        )
+        risk[rows] = rates.get(scorer.rate, rates[PRODUCT_RATE])
+    asked = ask(judged, histories, policy.rules)
+    _, cost = _decided(histories, policy.rules, asked, risk)
+    nothing = np.empty((len(judged), 0))
+    return Scored(
+        scorer.version,
+        judged.as_of,
+        risk,
+        cost,
+        [CANNOT_ASSESS] * len(judged),
+        [[] for _ in range(len(judged))],
+        warnings_of(scorer, asked, histories, policy.rules, policy.stale, nothing),
+        features_as_of(histories, judged.as_of),
+        nothing,
+    )
+
+
+def _decided(histories: Histories, rules: Rules, asked: Asked, risk: Array) -> tuple[list[str], Array]:
+    tiers = tiers_of(histories, rules.decision, asked.lot, asked.own.codes("customer_id"), asked.as_of)
+    decisions = decide(risk, asked.units, tiers, rules.decision)
+    return decisions.action, decisions.expected_cost
+
+
+def _reasons(bundle: Bundle, matrix: Array, language: str, most: list[int]) -> list[list[dict[str, object]]]:
+    """SHAP is dear: only of the lots that are asked for reasons."""
+    why: list[list[dict[str, object]]] = [[] for _ in most]
+    asking = [place for place, number in enumerate(most) if number]
+    if asking:
+        found = reasons(bundle, matrix[asking], language=language, most=max(most))
+        for place, those in zip(asking, found, strict=True):
+            why[place] = those[: most[place]]
+    return why
+
+
+def _joined(parts: list[Scored]) -> Scored:
+    """Several results as one."""
+    first = vars(parts[0])
+    columns: dict[str, Any] = {"version": first["version"]}
+    for name in list(first)[1:]:
+        values = [vars(part)[name] for part in parts]
+        columns[name] = np.concatenate(values) if isinstance(first[name], np.ndarray) else list(chain(*values))
+    return Scored(**columns)

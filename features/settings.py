@@ -7,10 +7,20 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from features.asof import DAY, HOUR
+from features.asof import DAY, HOUR, MINUTE, SECOND
 from features.contracts import TABLES
 
-_UNITS = {"d": DAY, "h": HOUR}
+STEADY = ("lots", "shipments", "measurements", "supplier_lots", "inspections", "genealogy", "returns", "outcomes")
+"""Tables that a running factory adds to all the time."""
+_UNITS = {"d": DAY, "h": HOUR, "min": MINUTE, "s": SECOND}
+
+
+def duration(text: str) -> int:
+    """Microseconds of "90d", "12h", "5min" or "30s"; ValueError for anything else."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(d|h|min|s)\s*", text)
+    if found is None:
+        raise ValueError(f'"{text}" is not a duration like "90d", "12h" or "5min"')
+    return round(float(found[1]) * _UNITS[found[2]])
 
 
 class _Section(BaseModel):
@@ -107,6 +117,33 @@ class DecisionSettings(_Section):
         return self
 
 
+class ServingSettings(_Section):
+    """`[serving]`"""
+
+    refresh_every: str = "1min"
+    rescore_every: str = "1h"
+    stale_after: str = "45d"
+    stale_tables: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        for name in ("refresh_every", "rescore_every", "stale_after"):
+            if duration(getattr(self, name)) <= 0:
+                raise ValueError(f"{name} must be longer than nothing")
+        for name, limit in self.stale_tables.items():
+            if name not in TABLES:
+                raise ValueError(f"unknown table stale_tables.{name}{nearest(name, TABLES)}")
+            duration(limit)
+        return self
+
+    @property
+    def stale(self) -> dict[str, int]:
+        """By table, the age in microseconds from which it is stale. Where nothing may have happened for long, only
+        what is stated counts."""
+        usual = {name: duration(self.stale_after) for name in STEADY}
+        return usual | {name: duration(limit) for name, limit in self.stale_tables.items()}
+
+
 class Settings(_Section):
     """A whole `lotrisk.toml`."""
 
@@ -116,6 +153,7 @@ class Settings(_Section):
     tables: dict[str, Source] = {}
     label: LabelSettings = LabelSettings()
     decision: DecisionSettings = DecisionSettings()
+    serving: ServingSettings = ServingSettings()
 
     @model_validator(mode="after")
     def _known_tables(self) -> Self:
@@ -123,14 +161,6 @@ class Settings(_Section):
             if name not in TABLES:
                 raise ValueError(f"unknown table tables.{name}{nearest(name, TABLES)}")
         return self
-
-
-def duration(text: str) -> int:
-    """Microseconds of "90d" or "12h"; ValueError for anything else."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([dh])\s*", text)
-    if found is None:
-        raise ValueError(f'"{text}" is not a duration like "90d" or "12h"')
-    return round(float(found[1]) * _UNITS[found[2]])
 
 
 def nearest(name: str, names: Any) -> str:
@@ -156,6 +186,7 @@ def _names_in(section: tuple[int | str, ...]) -> list[str]:
         "sql": SqlSettings,
         "tables": Source,
         "label": LabelSettings,
+        "serving": ServingSettings,
         "decision": CostSettings if len(section) > 1 else DecisionSettings,
     }
     model = models[str(section[0])] if section else Settings

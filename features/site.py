@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from features.asof import DAY
+from features.asof import DAY, HOUR, MINUTE
 from features.errors import SettingsError
 from features.rules import Costs, DecisionRule, LabelRule, Rules
 from features.settings import DecisionSettings, LabelSettings, Settings, Source, duration, fault, nearest
@@ -48,6 +48,10 @@ class Site:
     tracking_uri: str = field(repr=False)
     defaults: tuple[str, ...] = ()
     """Costs that nobody stated."""
+    refresh_every: int = MINUTE
+    rescore_every: int = HOUR
+    stale: Mapping[str, int] = field(default_factory=dict)
+    """By table, the age in microseconds from which it is stale."""
 
 
 def read_site(folder: Path, environ: Mapping[str, str]) -> Site:
@@ -86,6 +90,9 @@ def read_site(folder: Path, environ: Mapping[str, str]) -> Site:
             for name in DecisionSettings.model_fields
             if name.startswith("cost_") and name not in settings.decision.model_fields_set
         ),
+        refresh_every=duration(settings.serving.refresh_every),
+        rescore_every=duration(settings.serving.rescore_every),
+        stale=settings.serving.stale,
     )
 
 

@@ -18,8 +18,8 @@ from features.columns import read_text
 Array = np.ndarray[Any, np.dtype[Any]]
 
 # Outside it a year is a typing error or a stand-in for "never" (0001, 9999).
-_FIRST = int(np.datetime64("1900-01-01", "us").astype(np.int64))
-_LAST = int(np.datetime64("2201-01-01", "us").astype(np.int64))
+FIRST = int(np.datetime64("1900-01-01", "us").astype(np.int64))
+LAST = int(np.datetime64("2201-01-01", "us").astype(np.int64))
 
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _NAIVE = r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?$"
@@ -61,9 +61,9 @@ def read_times(column: "pa.ChunkedArray[Any] | pa.Array[Any]", timezone: str) ->
         local = given if kind.tz is None else local
     else:
         wall, local, dates, given = _read_written(read_text(column))
-    sane = given & within(wall, _FIRST - DAY, _LAST + DAY)
+    sane = given & within(wall, FIRST - DAY, LAST + DAY)
     happened, ambiguous, skipped = _to_utc(wall, sane & local, timezone)
-    sane &= within(happened, _FIRST, _LAST)
+    sane &= within(happened, FIRST, LAST)
     happened[~sane] = NO_TIME
     known = happened.copy()
     ends = sane & dates

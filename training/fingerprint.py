@@ -1,6 +1,7 @@
 """What data a model was made of: rows and a hash of each table, whatever order the rows came in."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def _texts(table: Table, histories: Histories, name: str) -> list[str]:
     return ["" if code < 0 else vocabulary[code] for code in np.unique(table[name]).tolist()]
 
 
-def _vocabulary(table: Table, histories: Histories, name: str) -> list[str] | None:
+def _vocabulary(table: Table, histories: Histories, name: str) -> Sequence[str] | None:
     if name in table.texts:
         return table.texts[name].texts
     column = TABLES[table.name].column(name)

@@ -31,7 +31,7 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
             used = supplies_used(asked, histories, layout)
             of, code = used.of, histories["supplier_lots"]["supplier_id"][used.row]
         else:
-            of, code = np.arange(len(asked)), histories["lots"][f"{entity}_id"][asked.row]
+            of, code = np.arange(len(asked)), asked.own.codes(f"{entity}_id")
         open_, days = np.zeros(len(asked)), np.full(len(asked), np.inf)
         if "actions" in histories:
             totals, latest, known = histories.once(("actions", entity), lambda e=entity: _by(histories, e))  # type: ignore[misc]

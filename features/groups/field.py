@@ -72,7 +72,7 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
     history = FieldHistory(histories, layout)
     plant = None
     for entity in entities(layout):
-        code = np.zeros(len(asked), np.int64) if entity == PLANT else histories["lots"][f"{entity}_id"][asked.row]
+        code = np.zeros(len(asked), np.int64) if entity == PLANT else asked.own.codes(f"{entity}_id")
         rates = entity_rates(history, layout, entity, code, asked, towards=plant)
         plant = plant or rates
         out[f"{entity}_fail_share_90d"], out[f"{entity}_fail_share_365d"] = rates.fail

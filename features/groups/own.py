@@ -33,7 +33,7 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
     if not columns(layout):
         return {}
     history = FieldHistory(histories, layout)
-    product = histories["lots"]["product_id"][asked.row]
+    product = asked.own.codes("product_id")
     plant = entity_rates(history, layout, PLANT, np.zeros(len(asked), np.int64), asked, towards=None)
     wider = entity_rates(history, layout, PRODUCT, product, asked, towards=plant)
     rates = entity_rates(history, layout, LOT, asked.lot, asked, towards=wider, own=True)

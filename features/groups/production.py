@@ -4,14 +4,16 @@ from typing import cast
 
 import numpy as np
 
-from features.asked import Asked, Measured
+from features.asked import Asked
 from features.asof import DAY, HOUR, Array, Latest, RowsBy, Totals, before
+from features.attributes import attribute_values
 from features.card import FeatureSpec
 from features.customers import customer_rows
 from features.histories import Histories
-from features.layout import Attribute, Characteristic, Layout, numbers_of
+from features.layout import Attribute, Characteristic, Layout
 from features.names import column
 from features.shipments import spans_of
+from features.told import Measured
 
 WEEK, RECENT, YEAR = 7 * DAY, 90 * DAY, 365 * DAY
 MIN_VALUES = 5  # below it a standard deviation says little
@@ -48,47 +50,29 @@ def columns(layout: Layout) -> list[FeatureSpec]:
 
 def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array]:
     """The group's columns by name, float64, shape (judgements,)."""
-    lots = histories["lots"]
     out = {
-        "quantity": lots["quantity"][asked.row].astype(np.float64),
+        "quantity": asked.own.units().astype(np.float64),
         "days_since_production": np.where(
             before(asked.produced_at, asked.as_of), (asked.as_of - asked.produced_at) / DAY, np.nan
         ),
     }
     for attribute in _of_lots(layout):
-        out[f"lot_{attribute.label}"] = attribute_values(histories, attribute, asked.row)
+        out[f"lot_{attribute.label}"] = asked.own.values(attribute)
     if _of_customers(layout):
         customer = _customer_rows(asked, histories)
         for attribute in _of_customers(layout):
             out[f"customer_{attribute.label}"] = attribute_values(histories, attribute, customer)
     produced = np.minimum(asked.produced_at, asked.as_of)
     for entity, _ in _pasts(layout):
-        code = lots[f"{entity}_id"][asked.row]
+        code = asked.own.codes(f"{entity}_id")
         made = _lots_made(histories, entity)
         out[f"{entity}_lots_7d"] = made[0].before(code, produced, (WEEK,), without=asked.lot)[0, :, 0].astype(float)
         row = made[1].before(code, produced, without=asked.lot)
-        since = (produced - lots["produced_at"][row]) / HOUR
+        since = (produced - histories["lots"]["produced_at"][row]) / HOUR
         out[f"{entity}_hours_since_lot"] = np.where(row >= 0, since, np.nan)
     if layout.characteristics:
         _measured_columns(out, asked, histories, layout)
     return out
-
-
-def attribute_values(histories: Histories, attribute: Attribute, row: Array) -> Array:
-    """An attribute of rows of its table as float64: numbers, or the category's place in its levels; NaN else.
-
-    Row -1 is none.
-    """
-    values = np.full(len(row), np.nan)
-    if attribute.table not in histories or not histories[attribute.table].has(attribute.column):
-        return values
-    there = row >= 0
-    if attribute.kind == "number":
-        values[there] = numbers_of(histories, attribute.table, attribute.column)[row[there]]
-    else:
-        places = histories.once(("levels", attribute), lambda: _places(histories, attribute))
-        values[there] = places[histories[attribute.table][attribute.column][row[there]]]
-    return values
 
 
 def _of_lots(layout: Layout) -> list[Attribute]:
@@ -101,10 +85,7 @@ def _of_customers(layout: Layout) -> list[Attribute]:
 
 def _customer_rows(asked: Asked, histories: Histories) -> Array:
     """The row of customers of each lot's customer as known then, -1: none."""
-    lots = histories["lots"]
-    if not lots.has("customer_id"):
-        return np.full(len(asked), -1)
-    return customer_rows(histories, lots["customer_id"][asked.row], asked.as_of)
+    return customer_rows(histories, asked.own.codes("customer_id"), asked.as_of)
 
 
 def _levels(attribute: Attribute) -> tuple[str, ...] | None:
@@ -115,15 +96,6 @@ def _pasts(layout: Layout) -> list[tuple[str, int]]:
     """What a lot is compared with, and how far back: a product is made now and then, a line every day."""
     there = {a.column for a in _of_lots(layout)}
     return [(e, w) for e, w in (("product", YEAR), ("line", RECENT)) if f"{e}_id" in there]
-
-
-def _places(histories: Histories, attribute: Attribute) -> Array:
-    table = histories[attribute.table]
-    vocabulary = table.texts.get(attribute.column)
-    if vocabulary is None:
-        vocabulary = histories.ids[attribute.column.removesuffix("_id")]
-    place = {level: float(code) for code, level in enumerate(attribute.levels)}
-    return np.array([*(place.get(text, np.nan) for text in vocabulary.texts), np.nan])
 
 
 def _lots_made(histories: Histories, entity: str) -> tuple[Totals, Latest]:
@@ -187,7 +159,7 @@ def _deviation(
         ("measured past", entity, layout.characteristics),
         lambda: _past(histories, layout.characteristics, place, entity),
     )
-    code = histories["lots"][f"{entity}_id"][asked.row]
+    code = asked.own.codes(f"{entity}_id")
     asking = np.flatnonzero(~np.isnan(mean).ravel() & (np.repeat(code, kinds) >= 0))
     lot, kind = asking // kinds, asking % kinds
     total = past.before(code[lot] * kinds + kind, asked.as_of[lot], (window,), without=asked.lot[lot])[0]

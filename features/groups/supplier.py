@@ -4,9 +4,9 @@ import numpy as np
 
 from features.asked import Asked
 from features.asof import DAY, Array, Latest, RowsBy, Spans, Totals
+from features.attributes import attribute_values
 from features.card import FeatureSpec
 from features.evidence import MATERIAL, SUPPLIER, SUPPLIER_LOT
-from features.groups.production import attribute_values
 from features.histories import Histories
 from features.layout import Attribute, Layout, Prior
 from features.names import column

@@ -27,7 +27,7 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
         mean = np.full(len(asked), np.nan)
         if "surveys" in histories and histories["surveys"].has(f"{entity}_id"):
             totals = histories.once(("surveys", entity), lambda e=entity: _by(histories, e))  # type: ignore[misc]
-            code = histories["lots"][f"{entity}_id"][asked.row]
+            code = asked.own.codes(f"{entity}_id")
             count, total = totals.before(code, asked.as_of, (YEAR,))[0].T
             np.divide(total * STEP, count, out=mean, where=count > 0)
         out[f"{entity}_survey_score_365d"] = mean

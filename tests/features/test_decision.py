@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.attributes import OwnRows
 from features.decision import HOLD, INSPECT, RELEASE, decide, tiers_of
 from features.judgements import lot_rows
 from features.rules import Costs, DecisionRule
@@ -98,7 +99,9 @@ def tiers(lots: list[dict], *, customers=(), shipments=(), as_of: float = 20) ->
     lot = np.array([told.ids["lot"].code(one["lot_id"]) for one in lots])
     moment = np.full(len(lot), day(as_of))
     said = rule(SITE, A=A, B=B)
-    return tiers_of(told, said, lot, lot_rows(told, lot, moment), moment).tolist()
+    return tiers_of(
+        told, said, lot, OwnRows(told, lot_rows(told, lot, moment), {}).codes("customer_id"), moment
+    ).tolist()
 
 
 CUSTOMERS = [{"customer_id": name, "tier": name[0]} for name in ("A1", "B1", "C1")] + [{"customer_id": "X1"}]
@@ -142,7 +145,7 @@ def test_a_tier_counts_as_it_was_known_then() -> None:
 def test_without_tiers_there_is_one_price_list() -> None:
     told = histories({"lots": [LOT | {"lot_id": "LA"}], "returns": [RETURN]}, rules())
     one = np.zeros(1, dtype=np.int64)
-    assert tiers_of(told, rule(SITE), one, one, np.array([day(20)])).tolist() == [[True]]
+    assert tiers_of(told, rule(SITE), one, one - 1, np.array([day(20)])).tolist() == [[True]]
 
 
 def test_no_lots_are_no_error() -> None:

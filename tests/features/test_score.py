@@ -3,13 +3,16 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from features.asof import NO_TIME
 from features.champion import Scorer
+from features.freshness import features_as_of
 from features.histories import Histories
 from features.rules import Rules
-from features.score import features_as_of, open_lots, score_lots
+from features.score import Policy, open_lots
+from features.score_table import score_table
 from tests.tiny_site import Rows, day, histories, rules
 
 LOTS = [
@@ -28,7 +31,7 @@ def rows(*more: dict[str, Any], **tables: list[dict[str, Any]]) -> Rows:
 
 
 def scored(told: Histories, rule: Rules, *lots: str, as_of: float = 30) -> list[dict[str, Any]]:
-    table = score_lots(Scorer(None), told, rule, lots=lots, as_of=day(as_of), language="en", most_reasons=5)
+    table = score_table(Scorer(None), told, Policy(rule), lots=lots, as_of=day(as_of), most_reasons=5)
     return [row | {name: json.loads(row[name]) for name in ("reasons", "warnings")} for row in table.to_pylist()]
 
 
@@ -125,7 +128,7 @@ def test_expected_cost_is_that_of_releasing() -> None:
 def test_features_as_of_is_the_latest_news_before(as_of: float, latest: float | None) -> None:
     moved = {"return_id": "R", "lot_id": "shipped", "occurred_at": day(5), "reported_at": day(8), "known_at": day(26)}
     told = histories(rows(returns=[RETURN, moved]) | {"shipments": [SENT]}, rules())
-    assert features_as_of(told, day(as_of)) == (NO_TIME if latest is None else day(latest))
+    assert features_as_of(told, np.array([day(as_of)])).tolist() == [NO_TIME if latest is None else day(latest)]
 
 
 SENT = {"shipment_id": "S", "lot_id": "old", "shipped_at": day(2), "quantity": 10}

@@ -1,0 +1,119 @@
+"""Attributes as features: extra columns of `lots`, `supplier_lots` and `customers`, and the lots' own rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from features.asof import Array
+from features.histories import Histories
+from features.layout import Attribute, numbers_of, written_number
+
+OwnRow = Mapping[str, Any]
+"""A lot's own row as it came with a question: canonical columns, ids as text; attributes: number or text or None."""
+
+
+def attribute_values(histories: Histories, attribute: Attribute, row: Array) -> Array:
+    """An attribute of rows of its table as float64: numbers, or the category's place in its levels; NaN else.
+
+    Row -1 is none.
+    """
+    values = np.full(len(row), np.nan)
+    if attribute.table not in histories or not histories[attribute.table].has(attribute.column):
+        return values
+    there = row >= 0
+    if attribute.kind == "number":
+        values[there] = numbers_of(histories, attribute.table, attribute.column)[row[there]]
+    else:
+        places = histories.once(("levels", attribute), lambda: _places(histories, attribute))
+        values[there] = places[histories[attribute.table][attribute.column][row[there]]]
+    return values
+
+
+class OwnRows:
+    """The question itself: each lot's own row of `lots`, from the histories or as it came with the question.
+
+    `row`: of `lots`, -1 where there is none; `told`: the rows that came, by their place among the questions.
+    """
+
+    def __init__(self, histories: Histories, row: Array, told: Mapping[int, OwnRow]) -> None:
+        self._histories, self._row, self._told = histories, row, told
+        self._places = np.fromiter(told, dtype=np.int64, count=len(told))
+        self._codes: dict[str, Array] = {}
+
+    def codes(self, column: str) -> Array:
+        """Codes of an id column, int64; -1: null, or not known to the histories."""
+        if column not in self._codes:
+            self._codes[column] = self._coded(column)
+        return self._codes[column]
+
+    def units(self) -> Array:
+        """`quantity`, int64."""
+        return self._whole("quantity")
+
+    def times(self, column: str) -> Array:
+        """A time column of the contract, int64; NO_TIME: null."""
+        return self._whole(column)
+
+    def values(self, attribute: Attribute) -> Array:
+        """An attribute of `lots` as float64: numbers, or the category's place in its levels; NaN else."""
+        values = attribute_values(self._histories, attribute, self._row)
+        if self._told:
+            values[self._places] = _told_values(attribute, [row.get(attribute.column) for row in self._told.values()])
+        return values
+
+    def stated(self, attribute: Attribute) -> Array:
+        """Whether an attribute has a value, known to training or not; bool."""
+        lots = self._histories["lots"]
+        if not lots.has(attribute.column):
+            stated = np.zeros(len(self._row), dtype=bool)
+        elif lots[attribute.column].dtype == np.float64:
+            stated = (self._row >= 0) & ~np.isnan(lots[attribute.column][self._row])
+        else:
+            stated = (self._row >= 0) & (lots[attribute.column][self._row] >= 0)
+        if self._told:
+            stated[self._places] = [row.get(attribute.column) is not None for row in self._told.values()]
+        return stated
+
+    def _coded(self, column: str) -> Array:
+        lots, vocabulary = self._histories["lots"], self._histories.ids.get(column.removesuffix("_id"))
+        codes = lots[column][self._row] if lots.has(column) else np.full(len(self._row), -1)
+        codes[self._row < 0] = -1
+        if vocabulary is not None and self._told:
+            codes[self._places] = [vocabulary.code(row.get(column)) for row in self._told.values()]
+        return codes
+
+    def _whole(self, column: str) -> Array:
+        values = self._histories["lots"][column][self._row]
+        if self._told:
+            values[self._places] = [row[column] for row in self._told.values()]
+        return values
+
+
+def _places(histories: Histories, attribute: Attribute) -> Array:
+    table = histories[attribute.table]
+    vocabulary = table.texts.get(attribute.column)
+    if vocabulary is None:
+        vocabulary = histories.ids[attribute.column.removesuffix("_id")]
+    place = {level: float(code) for code, level in enumerate(attribute.levels)}
+    return np.array([*(place.get(text, np.nan) for text in vocabulary.texts), np.nan])
+
+
+def _told_values(attribute: Attribute, told: Sequence[Any]) -> list[float]:
+    """The same of values that came with a question."""
+    if attribute.kind == "number":
+        return [
+            np.nan if value is None else written_number(value) if isinstance(value, str) else float(value)
+            for value in told
+        ]
+    place: dict[str | None, float] = {level: float(code) for code, level in enumerate(attribute.levels)}
+    return [place.get(value if isinstance(value, str) else as_text(value), np.nan) for value in told]
+
+
+def as_text(value: Any) -> str | None:
+    """A number or truth value as the reader of tables writes it: whole numbers have no decimal point."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return None if value is None else str(value)

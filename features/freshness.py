@@ -1,0 +1,49 @@
+"""How far the histories reach at a moment, table by table."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from features.asof import FOREVER, NO_TIME, Array, before
+from features.histories import Histories
+
+
+def features_as_of(histories: Histories, as_of: Array) -> Array:
+    """The latest known time strictly before each `as_of` of any row of any table; NO_TIME where nothing was known."""
+    return newest(histories, tuple(histories.tables), as_of)
+
+
+def newest(histories: Histories, tables: tuple[str, ...], as_of: Array) -> Array:
+    """The same of some tables."""
+    told = histories.once(("told", tables), lambda: _told(histories, tables))
+    latest: Array = told[np.searchsorted(told, as_of) - 1]
+    return latest
+
+
+def stale(histories: Histories, limits: Mapping[str, int], as_of: Array) -> dict[str, tuple[Array, Array]]:
+    """By table that is stale for any question: (mask, age): its newest row is older than its limit, microseconds."""
+    found = {}
+    for table, limit in limits.items():
+        if table in histories:
+            latest = newest(histories, (table,), as_of)
+            silent = before(latest + limit, as_of) & (latest != NO_TIME)
+            if silent.any():
+                found[table] = (silent, as_of - latest)
+    return found
+
+
+def _told(histories: Histories, tables: tuple[str, ...]) -> Array:
+    """NO_TIME, then the moments at which any row was told or replaced, ascending: the one before the place where a
+    moment would be put in is the last strictly before it.
+    """
+    lots = histories["lots"]
+    made = np.full(len(histories.ids["lot"]) + 1, FOREVER)
+    made[lots["lot_id"]] = lots.first
+    moments = [np.array([NO_TIME])]
+    for name in tables:
+        table = histories[name]
+        own = made[table["lot_id"]] if table.has("lot_id") else NO_TIME  # before it, the row is of an unknown lot
+        moments += [np.maximum(table.known, own), np.maximum(table.superseded, own)]
+    told = np.unique(np.concatenate(moments))
+    until_now: Array = told[before(told, FOREVER)]
+    return until_now

@@ -1,0 +1,73 @@
+"""What the histories hold of one lot, as rows that a person can read."""
+
+from typing import Any
+
+import numpy as np
+
+from features.asked import uses_by_lot
+from features.asof import NO_TIME, Array, RowsBy, stands
+from features.contracts import TABLES, Column
+from features.histories import Histories, Table
+from features.judgements import lot_rows
+
+Row = dict[str, Any]
+
+
+def own_row(histories: Histories, lot: int, as_of: int) -> Row | None:
+    """The lot's own row that is the question at `as_of`, with its attributes; None: there is none."""
+    row = int(lot_rows(histories, np.array([lot]), np.array([as_of]))[0])
+    return None if row < 0 else _readable(histories, histories["lots"], row)
+
+
+def rows_of_lot(histories: Histories, table: str, lot: int, *, as_of: int | None = None) -> list[Row]:
+    """Rows of a table about a lot, as known strictly before `as_of`, in order of time; None: every version ever.
+
+    Ids and texts as text, times in microseconds, null as None. `lot`: its code; -1 has no rows.
+    """
+    if table not in histories or lot < 0:
+        return []
+    held = histories[table]
+    rows = _by_lot(histories, table).pairs(np.array([lot]))[1]
+    if as_of is not None:
+        rows = rows[stands(held.known[rows], held.superseded[rows], as_of)]
+    happened = TABLES[table].happened
+    if held.has(happened):
+        rows = rows[np.argsort(held[happened][rows], kind="stable")]
+    return [_readable(histories, held, row) for row in rows.tolist()]
+
+
+def _by_lot(histories: Histories, table: str) -> RowsBy:
+    if table == "genealogy":
+        return uses_by_lot(histories)
+    return histories.once(f"{table} by lot", lambda: RowsBy(histories[table]["lot_id"]))
+
+
+def readable(histories: Histories, table: str, row: int) -> Row:
+    """One row of a table, in its place there."""
+    return _readable(histories, histories[table], row)
+
+
+def _readable(histories: Histories, table: Table, row: int) -> Row:
+    shown = {
+        column.name: _shown(histories, table, column, table[column.name][row])
+        for column in TABLES[table.name].columns
+        if table.has(column.name)
+    }
+    for name in table.attributes:
+        value = table[name][row]
+        if name in table.texts:
+            shown[name] = None if value < 0 else table.texts[name].texts[int(value)]
+        else:
+            shown[name] = None if np.isnan(value) else float(value)
+    return shown
+
+
+def _shown(histories: Histories, table: Table, column: Column, value: Array) -> Any:
+    if column.kind in ("id", "text"):
+        vocabulary = histories.ids[column.of] if column.kind == "id" else table.texts[column.name]
+        return None if value < 0 else vocabulary.texts[int(value)]
+    if column.kind == "number":
+        return None if np.isnan(value) else float(value)
+    if column.kind == "time":
+        return None if value == NO_TIME else int(value)
+    return None if value < 0 and column.kind in ("count", "flag") else int(value)

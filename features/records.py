@@ -1,0 +1,184 @@
+"""Records sent with a call: a lot's own row, its measurements and its genealogy, held to the contracts of the tables.
+
+A record of a lot that the histories hold must say what they say: its rows there are taken, and only rows that they do
+not hold are added to the question. Everything is read as the tables are: a blank text is null, a date known at its end.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.asof import NO_TIME, before, within
+from features.attributes import OwnRow, as_text
+from features.card import iso
+from features.contracts import TABLES
+from features.held import Row, own_row, rows_of_lot
+from features.histories import Histories
+from features.record_rows import MOST_UNITS, BadRecord, kind_of, read_row
+from features.settings import nearest
+from features.times import FIRST, LAST
+from features.told import Measured, Told, Used
+
+SECTIONS = ("lot", "measurements", "genealogy")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record read: what it adds to the question.
+
+    `code` of the lot, -1: nobody's. `own`: its row where the histories have none. `measured`: (characteristic, value,
+    lower, upper), `used`: (supplier lot, quantity, consumed, known). `late`: measurements not known before as_of.
+    """
+
+    lot_id: str
+    code: int
+    own: OwnRow | None
+    measured: list[tuple[int, float, float, float]]
+    used: list[tuple[int, float, int, int]]
+    late: int
+
+
+def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, timezone: str) -> Record:
+    """BadRecord says what is wrong; its code is `invalid_record`, `conflicts_with_history` or `not_produced`."""
+    for name in sent:
+        if name not in SECTIONS:
+            raise BadRecord("invalid_record", f"unknown field {name}{nearest(name, SECTIONS)}")
+    lot = sent.get("lot")
+    if not isinstance(lot, dict):
+        raise BadRecord("invalid_record", f"lot must be an object, found {kind_of(lot)}")
+    extras = {} if "lots" not in histories else dict.fromkeys(histories["lots"].attributes)
+    row = read_row("lots", lot, timezone, where="lot", extras=extras)
+    if row["quantity"] is None:
+        row["quantity"] = 1
+    if before(as_of, row["produced_at"]):
+        raise BadRecord("not_produced", f"lot.produced_at is {iso(row['produced_at'])}, later than as_of")
+    if not before(row["shipped_at"], as_of):
+        row["shipped_at"] = NO_TIME
+    measurements = _rows("measurements", sent, row["lot_id"], timezone)
+    genealogy = _rows("genealogy", sent, row["lot_id"], timezone)
+    code = histories.ids["lot"].code(row["lot_id"])
+    held = own_row(histories, code, as_of) if code >= 0 else None
+    if held is not None:
+        _agree(lot, row, held)
+    fresh = _not_held("measurements", measurements, histories, code)
+    known = [one for one in fresh if before(one["known"], as_of)]
+    characteristics, supplies = histories.ids.get("characteristic"), histories.ids.get("supplier_lot")
+    return Record(
+        row["lot_id"],
+        code,
+        row if held is None else None,
+        [
+            (
+                -1 if characteristics is None else characteristics.code(one["characteristic"]),
+                one["value"],
+                one["lower_spec"],
+                one["upper_spec"],
+            )
+            for one in known
+        ],
+        [
+            (
+                -1 if supplies is None else supplies.code(one["supplier_lot_id"]),
+                one["quantity"],
+                one["consumed_at"],
+                one["known"],
+            )
+            for one in _not_held("genealogy", genealogy, histories, code)
+            if before(one["known"], as_of)
+        ],
+        len(fresh) - len(known),
+    )
+
+
+def told_of(records: Iterable[tuple[int, Record]]) -> Told:
+    """What records tell, by their place among the questions; places ascending."""
+    own: dict[int, OwnRow] = {}
+    measured: list[tuple[Any, ...]] = []
+    used: list[tuple[Any, ...]] = []
+    for place, record in records:
+        if record.own is not None:
+            own[place] = record.own
+        measured += [(place, *one) for one in record.measured]
+        used += [(place, *one) for one in record.used]
+    return Told(
+        own,
+        Measured(*_columns(measured, (np.int64, np.int64, np.float64, np.float64, np.float64))),
+        Used(*_columns(used, (np.int64, np.int64, np.float64, np.int64, np.int64))),
+    )
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], kinds: tuple[type, ...]) -> list[Any]:
+    parts = zip(*rows, strict=True) if rows else ((),) * len(kinds)
+    return [np.array(part, dtype=kind) for part, kind in zip(parts, kinds, strict=True)]
+
+
+def _rows(table: str, sent: Mapping[str, Any], lot_id: str, timezone: str) -> list[dict[str, Any]]:
+    """The rows of a section, equal ones once."""
+    rows = sent.get(table)
+    if rows is None:
+        return []
+    if not isinstance(rows, list):
+        raise BadRecord("invalid_record", f"{table} must be a list of objects, found {kind_of(rows)}")
+    by_key: dict[Any, dict[str, Any]] = {}
+    for number, each in enumerate(rows):
+        where = f"{table}[{number}]"
+        if not isinstance(each, dict):
+            raise BadRecord("invalid_record", f"{where} must be an object, found {kind_of(each)}")
+        row = read_row(table, {"lot_id": lot_id, **each}, timezone, where=where, extras={})
+        if row["lot_id"] != lot_id:
+            raise BadRecord("invalid_record", f"{where}.lot_id is {row['lot_id']!r}, the record is of {lot_id!r}")
+        key = _key(table, row)
+        if key in by_key and not _same(table, by_key[key], row):
+            raise BadRecord("invalid_record", f"{where} has the key of an earlier row and says something else")
+        by_key[key] = row
+    return list(by_key.values())
+
+
+def _not_held(table: str, rows: list[Row], histories: Histories, lot: int) -> list[Row]:
+    """Rows that the histories do not hold; BadRecord where they hold one with the same key that says otherwise."""
+    if not rows or lot < 0:
+        return rows
+    held: dict[Any, list[Row]] = {}
+    for each in rows_of_lot(histories, table, lot):
+        held.setdefault(_key(table, each), []).append(each)
+    fresh = []
+    for row in rows:
+        versions = held.get(_key(table, row))
+        if versions is None:
+            fresh.append(row)
+        elif not any(_same(table, row, version) for version in versions):
+            raise BadRecord(
+                "conflicts_with_history",
+                f"{table} holds another row with {', '.join(f'{n} {_said(row[n])}' for n in TABLES[table].key)}",
+            )
+    return fresh
+
+
+def _agree(sent: Mapping[str, Any], row: Row, held: Row) -> None:
+    for name in sent:
+        mine, theirs = _plain(row.get(name)), _plain(held.get(name))
+        if name in ("known_at", "deleted") or mine is None or mine == theirs or as_text(mine) == as_text(theirs):
+            continue
+        raise BadRecord(
+            "conflicts_with_history", f"lot.{name} is {_said(mine)}; the histories know the lot with {_said(theirs)}"
+        )
+
+
+def _key(table: str, row: Row) -> tuple[Any, ...]:
+    return tuple(_plain(row.get(name)) for name in TABLES[table].key)
+
+
+def _same(table: str, mine: Row, theirs: Row) -> bool:
+    return all(_plain(mine.get(c.name)) == _plain(theirs.get(c.name)) for c in TABLES[table].columns)
+
+
+def _plain(value: Any) -> Any:
+    """Null is None, whether it stands in a record or in a table."""
+    return None if value is None or value != value or (isinstance(value, int) and value == NO_TIME) else value
+
+
+def _said(value: Any) -> str:
+    within_reach = isinstance(value, int) and within(value, FIRST, LAST) and abs(value) > MOST_UNITS
+    return iso(value) if within_reach else repr(_plain(value))

@@ -1,0 +1,74 @@
+"""Rows that came with a question and stand in no table: a lot that is checked before anybody booked it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.asof import Array
+from features.attributes import OwnRow
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Own measurements known strictly before `as_of`: codes of characteristics, values and limits (NaN: none).
+
+    One row a measurement; `of` says whose, ascending.
+    """
+
+    of: Array
+    characteristic: Array
+    value: Array
+    lower: Array
+    upper: Array
+
+    def and_(self, other: "Measured") -> "Measured":
+        """Both, in order of `of`."""
+        parts = [np.concatenate(two) for two in zip(_arrays(self), _arrays(other), strict=True)]
+        order = np.argsort(parts[0], kind="stable")
+        return Measured(*(part[order] for part in parts))
+
+
+@dataclass(frozen=True)
+class Used:
+    """Own genealogy: supplier lots used, quantity (NaN: not said), when consumed (NO_TIME: not said) and known.
+
+    One row an entry, in order of (`of`, supplier lot, consumed, known): sums of shares are rounded in this order.
+    """
+
+    of: Array
+    supplier_lot: Array
+    quantity: Array
+    consumed: Array
+    known: Array
+
+    def and_(self, other: "Used") -> "Used":
+        """Both, in order."""
+        parts = [np.concatenate(two) for two in zip(_arrays(self), _arrays(other), strict=True)]
+        order = np.lexsort((parts[4], parts[3], parts[1], parts[0]))
+        return Used(*(part[order] for part in parts))
+
+
+@dataclass(frozen=True)
+class Told:
+    """`own`: the lots' own rows by place among the questions, of lots that no table holds; `of` counts the same."""
+
+    own: Mapping[int, OwnRow]
+    measured: Measured
+    used: Used
+
+    def take(self, rows: Array) -> "Told":
+        """Of the questions at `rows`, ascending."""
+        place = {row: number for number, row in enumerate(rows.tolist())}
+        own = {place[row]: told for row, told in self.own.items() if row in place}
+        return Told(own, Measured(*_taken(_arrays(self.measured), rows)), Used(*_taken(_arrays(self.used), rows)))
+
+
+def _arrays(rows: Measured | Used) -> list[Array]:
+    return list(vars(rows).values())
+
+
+def _taken(parts: list[Array], rows: Array) -> list[Array]:
+    of = parts[0]
+    kept = np.flatnonzero(np.isin(of, rows))
+    return [np.searchsorted(rows, of[kept]), *(part[kept] for part in parts[1:])]

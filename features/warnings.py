@@ -1,0 +1,98 @@
+"""What a score rests on, in words: every warning has a code that a machine can act on and a detail for people."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from features.asked import Asked
+from features.asof import DAY, NO_TIME, Array, before
+from features.bundle import Bundle
+from features.card import iso
+from features.champion import Scorer
+from features.freshness import stale
+from features.histories import Histories
+from features.rules import Rules
+
+Warnings = list[list[dict[str, str]]]
+Add = Callable[[Array, str, str], None]
+
+CODES = {
+    "no_champion": "no model has been promoted: the risk is a shrunk trailing rate",
+    "trained_later": "the model was trained until after as_of",
+    "past_judgement": "as_of is later than the lot's moment of judgement",
+    "below_min_units": "fewer units at risk than the site judges",
+    "missing_table": "a table that the model was trained with is missing",
+    "missing_history": "nothing of this lot is known in a table that the model was trained with",
+    "stale_table": "the newest row of a table is older than the site's limit",
+    "unseen_category": "a category that was not among those the model was trained with",
+    "impossible_value": "a value so far from all seen that it must be a mistake",
+    "unlike_any_seen": "the lot lies further from all lots seen in training than the card's limit",
+    "measured_after_as_of": "measurements that came with the lot were not known before as_of and are not used",
+    "missing_attribute": "an attribute that the model looks at was not sent with the lot",
+    "not_logged": "the score log does not take scores at present",
+    "unknown_lot": "no row of lots says that the lot was produced by as_of",
+}
+"""Every code, and what it says. `score` writes `unknown_lot` among the warnings, the service as a problem."""
+
+
+def warnings_of(
+    scorer: Scorer, asked: Asked, histories: Histories, rules: Rules, limits: Mapping[str, int], vectors: Array
+) -> Warnings:
+    """The warnings of each asked lot, in the order of `CODES`.
+
+    `limits`: age in microseconds from which a table is stale. `vectors`: what the model saw, in the card's order.
+    """
+    found: Warnings = [[] for _ in range(len(asked))]
+
+    def add(mask: Array, code: str, detail: str) -> None:
+        if mask.any():
+            for place in np.flatnonzero(mask).tolist():
+                found[place].append({"code": code, "detail": detail})
+
+    bundle = scorer.bundle
+    if bundle is None:
+        everywhere = np.ones(len(asked), dtype=bool)
+        add(everywhere, "no_champion", f"no model has been promoted; the risk is the trailing rate {scorer.rate}")
+    else:
+        until = bundle.card.trained_until
+        late = f"version {scorer.version} was trained until {iso(until)}, after as_of"
+        add(before(asked.as_of, until), "trained_later", late)
+    last = asked.judged_first + (rules.decision.until_age if rules.decision.again_every is not None else 0)
+    past = (asked.judged_first != NO_TIME) & before(last, asked.as_of)
+    add(past, "past_judgement", "as_of is later than the moment of judgement")
+    least = max(rules.decision.min_units, 1)
+    add(asked.units < least, "below_min_units", f"fewer than {least} units at risk: such lots are not judged")
+    _of_tables(add, asked, histories, tuple(histories.tables) if bundle is None else bundle.layout.tables, limits)
+    if bundle is not None:
+        _of_values(add, asked, bundle, vectors)
+    return found
+
+
+def _of_tables(
+    add: Add, asked: Asked, histories: Histories, tables: tuple[str, ...], limits: Mapping[str, int]
+) -> None:
+    for table in tables:
+        if table not in histories:
+            everywhere = np.ones(len(asked), dtype=bool)
+            add(everywhere, "missing_table", f"the model was trained with {table}, which is missing")
+    for table, rows in (("genealogy", asked.used.of), ("measurements", asked.measured.of)):
+        if table in tables:
+            told = np.bincount(rows, minlength=len(asked)) > 0
+            add(~told, "missing_history", f"nothing of this lot is known in {table}")
+    limits = {table: limit for table, limit in limits.items() if table in tables}
+    for table, (silent, age) in stale(histories, limits, asked.as_of).items():
+        days = age // DAY
+        for number in np.unique(days[silent]).tolist():
+            limit = limits[table] / DAY
+            detail = f"the newest row of {table} is {number} days older than as_of; the limit is {limit:g} days"
+            add(silent & (days == number), "stale_table", detail)
+
+
+def _of_values(add: Add, asked: Asked, bundle: Bundle, vectors: Array) -> None:
+    for attribute in bundle.layout.attributes:
+        if attribute.table == "lots" and attribute.kind == "category":
+            seen = ~np.isnan(vectors[:, bundle.place[f"lot_{attribute.label}"]])
+            if not seen.all():
+                unseen = ~seen & asked.own.stated(attribute)
+                told = f"{attribute.column} is not among those the model was trained with"
+                add(unseen, "unseen_category", told)
