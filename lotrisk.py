@@ -168,6 +168,18 @@ def rollback(site: Path) -> None:
 
 
 @main.command()
+@SITE
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free one.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that answer.")
+def serve(site: Path, host: str, port: int, workers: int) -> None:
+    """Serve scores, lists and pages until told to end."""
+    from serving.run import serve as run
+
+    run(_site(site), host=host, port=port, workers=workers)
+
+
+@main.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Of the factory.")
 @click.option("--lots", default=4000, type=click.IntRange(100), show_default=True, help="Lots in three years.")

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from features.calibration import Calibration
 from features.card import ModelCard
 from features.errors import BundleRefused
+from features.familiar import Familiar
 from features.histories import Array
 from features.layout import Layout
 
@@ -49,6 +50,11 @@ class Bundle:
     def layout(self) -> Layout:
         """What training chose and scoring follows."""
         return Layout.from_dict(self.card.layout)
+
+    @cached_property
+    def familiar(self) -> Familiar:
+        """What the training sample spans."""
+        return Familiar.from_dict(self.card.familiar)
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -138,10 +144,12 @@ def read_bundle(folder: Path) -> Bundle:
         raise BundleRefused(f"{folder / 'model.txt'}: {_first_difference(booster.feature_name(), card.names)}")
     reference = pq.read_table(folder / "reference.parquet")
     try:
-        calibration = Calibration.from_dict(card.calibration)
+        bundle = Bundle(folder, card, reference, booster, Calibration.from_dict(card.calibration))
+        measured = len(bundle.familiar.weights)
     except ValueError as error:
         raise BundleRefused(f"{folder / 'card.json'}: {error}") from error
-    bundle = Bundle(folder, card, reference, booster, calibration)
+    if measured != len(card.features):
+        raise BundleRefused(f"{folder / 'card.json'}: familiar tells of {measured} features, not {len(card.features)}.")
     _check_golden(bundle, json.loads(_text(folder / "golden.json")))
     return bundle
 

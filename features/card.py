@@ -44,8 +44,8 @@ class ModelCard:
     `features`: in the order of the model's columns. `layout`: owned by `features.layout`. `label`, `decision`,
     `calibration`, `parameters`: as the site, the costs, the calibrator and LightGBM take them. `figures`: metrics
     with `_low` and `_high` beside them. `champion`: {"promote": bool, "reasons": [str]}. `data`:
-    {table: {"rows": int, "sha256": str}}. `code`: see `code_fingerprint`. `hashes`: sha256 of the bundle's other
-    files by name, filled by `features.bundle.write_bundle`.
+    {table: {"rows": int, "sha256": str}}. `code`: see `code_fingerprint`. `familiar`: what the sample spans, owned by
+    `features.familiar`. `hashes`: sha256 of the bundle's other files by name, filled by `features.bundle.write_bundle`.
     """
 
     site: str
@@ -62,6 +62,7 @@ class ModelCard:
     champion: dict[str, Any]
     data: dict[str, Any]
     code: str
+    familiar: dict[str, Any]
     version: str = ""
     hashes: dict[str, str] = field(default_factory=dict)
 

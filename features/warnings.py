@@ -64,7 +64,7 @@ def warnings_of(
     add(asked.units < least, "below_min_units", f"fewer than {least} units at risk: such lots are not judged")
     _of_tables(add, asked, histories, tuple(histories.tables) if bundle is None else bundle.layout.tables, limits)
     if bundle is not None:
-        _of_values(add, asked, bundle, vectors)
+        _of_values(add, found, asked, bundle, vectors)
     return found
 
 
@@ -88,7 +88,7 @@ def _of_tables(
             add(silent & (days == number), "stale_table", detail)
 
 
-def _of_values(add: Add, asked: Asked, bundle: Bundle, vectors: Array) -> None:
+def _of_values(add: Add, found: Warnings, asked: Asked, bundle: Bundle, vectors: Array) -> None:
     for attribute in bundle.layout.attributes:
         if attribute.table == "lots" and attribute.kind == "category":
             seen = ~np.isnan(vectors[:, bundle.place[f"lot_{attribute.label}"]])
@@ -96,3 +96,13 @@ def _of_values(add: Add, asked: Asked, bundle: Bundle, vectors: Array) -> None:
                 unseen = ~seen & asked.own.stated(attribute)
                 told = f"{attribute.column} is not among those the model was trained with"
                 add(unseen, "unseen_category", told)
+    familiar, names = bundle.familiar, bundle.card.names
+    mistakes = familiar.impossible(vectors)
+    for place in np.flatnonzero(mistakes.any(axis=0)).tolist():
+        low, high = familiar.lowest[place], familiar.highest[place]
+        add(mistakes[:, place], "impossible_value", f"{names[place]} lies outside of {low:.6g} to {high:.6g}")
+    distance = familiar.distance(vectors)
+    for row in np.flatnonzero(distance > familiar.limit).tolist():
+        furthest = ", ".join(names[place] for place in familiar.outside(vectors[row])[:3])
+        detail = f"{distance[row] / familiar.limit:.3g} times the limit from all lots seen; furthest out: {furthest}"
+        found[row].append({"code": "unlike_any_seen", "detail": detail})

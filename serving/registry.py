@@ -24,6 +24,7 @@ from rich.table import Table
 from features.bundle import read_bundle
 from features.card import ModelCard, iso
 from features.errors import BundleRefused, RegistryFault, UnknownVersion
+from features.output import write_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -181,6 +182,16 @@ def fetch(name: str, version: str, *, tracking_uri: str, state_dir: Path) -> Pat
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
+
+
+@_told()
+def follow(name: str, *, tracking_uri: str, state_dir: Path) -> str | None:
+    """Take over the registry's champion where `state_dir/champion` names another; returns it, None: there is none."""
+    aliased = _aliased(_client(tracking_uri, state_dir), name)
+    if aliased is not None and aliased != champion(state_dir):
+        _read(fetch(name, aliased, tracking_uri=tracking_uri, state_dir=state_dir), aliased)
+        write_text(state_dir / ALIAS, f"{aliased}\n")
+    return aliased
 
 
 def _move(

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from features.card import FeatureSpec, ModelCard
+from features.familiar import Familiar
 from features.histories import Array
 
 LEVELS = ["Ljubljana", "Maribor", "上海"]
@@ -17,6 +18,16 @@ FEATURES = [
     FeatureSpec("supplier_reject_share_90d"),
     FeatureSpec("plant", "category", levels=LEVELS),
 ]
+FAMILIAR = Familiar(
+    limit=100_000,
+    weights=(50_000, 49_999, 1_000_000),
+    low=(-3.0, -3.0, None),
+    high=(3.0, 3.0, None),
+    seen=(None, None, (0, 1, 2)),
+    missing=(True, True, True),
+    lowest=(-60.0, None, None),
+    highest=(60.0, None, None),
+)
 CARD = ModelCard(
     site="tablets",
     trained_until=1_744_848_000_000_000,
@@ -32,6 +43,7 @@ CARD = ModelCard(
     champion={"promote": True, "reasons": ["log loss below the base rate and the trailing rate"]},
     data={"lots": {"rows": 3000, "sha256": "ab"}},
     code="cd",
+    familiar=FAMILIAR.as_dict(),
 )
 
 MLFLOW_WARNS = [  # of itself, while it is imported

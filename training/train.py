@@ -12,6 +12,7 @@ from features.asof import DAY, Array, before
 from features.build import build_features, groups_of
 from features.bundle import Bundle
 from features.card import ModelCard, code_fingerprint, iso
+from features.familiar import Familiar
 from features.histories import Histories
 from features.layout import Layout
 from features.output import write_text
@@ -19,6 +20,7 @@ from features.site import Site
 from training import plots
 from training.champion import SharedJudgements, Verdict, may_promote
 from training.evaluate import Capacity, Figures, evaluate, figures_rows, figures_table, log_losses
+from training.familiar import measure_familiar
 from training.fingerprint import fingerprints
 from training.fit import PARAMETERS, known_by
 from training.model import Model, Progress, fit_model, time_blocks
@@ -160,7 +162,14 @@ def _card(site: Site, model: Model, evaluation: Evaluation, verdict: Verdict) ->
         champion={"promote": verdict.promote, "reasons": [*verdict.reasons, *verdict.void]},
         data=fingerprints(known.histories),
         code=code_fingerprint(),
+        familiar=_familiar(model).as_dict(),
     )
+
+
+def _familiar(model: Model) -> Familiar:
+    trees = model.trees
+    gains = trees.booster.feature_importance("gain")
+    return measure_familiar(trees.features, trees.matrix, gains, model.known.judgements.as_of[trees.rows])
 
 
 def _reference(model: Model) -> "pa.Table":

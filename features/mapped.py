@@ -1,0 +1,296 @@
+"""Histories as files that several processes map: what one has read and sorted, all use, and none holds a copy.
+
+    arrays.bin    the bytes of every array, each from a multiple of 64
+    index.json    what they are part of: objects by number, with a sha256 of all that follows it
+
+The index names classes out of `CLASSES`; their instances are filled without a call. A file can tell a lie, but never
+run code.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from features import asof, evidence, histories, layout, rules, shipments
+from features.card import code_fingerprint
+from features.errors import LotRiskError
+from features.histories import Array, Histories, PackedTexts, Vocabulary
+
+FORMAT = 1
+CLASSES = {
+    f"{known.__module__}.{known.__qualname__}": known
+    for known in (
+        *(histories.Histories, histories.Table),
+        *(asof.Spans, asof.RowsBy, asof.Totals, asof.Latest, asof._Running, asof._Later, asof._Steps),
+        *(evidence.Facts, shipments.Shipments),
+        *(layout.Layout, layout.Attribute, layout.Characteristic, layout.Prior),
+        *(rules.Rules, rules.LabelRule, rules.DecisionRule, rules.Costs),
+    )
+}
+"""What may be kept with histories, beside arrays, vocabularies, dicts, lists, tuples and JSON's own."""
+
+_ARRAYS, _INDEX = "arrays.bin", "index.json"
+_DTYPES = ("|b1", "|i1", "|u1", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8", "<f4", "<f8")
+_PLAIN = (type(None), bool, int, float, str)
+_ALIGNED = 64
+_START = b"arrays of lot-risk\n".ljust(_ALIGNED, b"\0")  # an empty file cannot be mapped
+_HEAD, _DIGITS = b'{"sha256":"', 64
+_BLOCK = 2**20  # rows hashed at a time: a broadcast array is never there in full
+
+
+class StaleMap(LotRiskError):
+    """Mapped histories that another format, other code or a fault has made useless: to be written anew."""
+
+
+def write_mapped(told: Histories, folder: Path) -> None:
+    """Writes histories and everything made of them so far, whole or not at all.
+
+    FileExistsError when `folder` is there: what may be mapped never changes. TypeError names what cannot be kept.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder}: mapped histories are written once; these exist.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+    try:
+        with (made / _ARRAYS).open("wb") as file:
+            writer = _Writer(file)
+            root = writer.value(told, "histories")
+            size = file.tell()
+            _sync(file)
+        content = {"format": FORMAT, "code": code_fingerprint(), "size": size, "root": root, "objects": writer.objects}
+        with (made / _INDEX).open("wb") as file:
+            file.write(_sealed(content))
+            _sync(file)
+        made.chmod(0o755)
+        _sync_folder(made)
+        _rename(made, folder)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    _sync_folder(folder.parent)
+
+
+def read_mapped(folder: Path) -> Histories:
+    """The histories that `write_mapped` wrote; arrays are read-only views of one mapping, which lives as they do.
+
+    StaleMap: a file is missing, cut or changed, or other code wrote it. What is made later is the process's own.
+    """
+    try:
+        content = _opened(folder / _INDEX)
+        whole = np.frombuffer(_mapping(folder / _ARRAYS, content["size"]), np.uint8)
+        found = _Reader(content["objects"], whole).value(content["root"])
+    except FileNotFoundError as error:
+        raise StaleMap(f"{error.filename} is missing. Write it anew.") from error
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise StaleMap(f"{folder / _INDEX} does not describe its arrays ({error!r}). Write it anew.") from error
+    if not isinstance(found, Histories):
+        raise StaleMap(f"{folder / _INDEX} describes a {type(found).__name__}, no histories. Write it anew.")
+    return found
+
+
+def content_hash(told: Histories) -> str:
+    """sha256 over tables, rows as they stand in order, attributes and vocabularies; not over what was made of them."""
+    digest = hashlib.sha256()
+    for name, table in sorted(told.tables.items()):
+        _add(digest, "table", name, table.name, *table.attributes)
+        spans = {"first": table.first, "known": table.known, "superseded": table.superseded}
+        for kind, arrays in (("column", table.columns), ("span", spans)):
+            for column, values in sorted(arrays.items()):
+                _add(digest, kind, column, str(values.dtype), str(values.shape))
+                _add_array(digest, values)
+        _add_vocabularies(digest, table.texts)
+    _add_vocabularies(digest, told.ids)
+    return digest.hexdigest()
+
+
+class _Writer:
+    """Puts arrays into a file and everything else into `objects`. A value is JSON's own, or [number of an object]."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.objects: list[Any] = []
+        self._file = file
+        self._numbers: dict[int, int] = {}
+        self._kept: list[Any] = []  # an object that is gone would leave its id to another
+        self._offsets: dict[tuple[int, int], int] = {}
+        file.write(_START)
+
+    def value(self, value: Any, where: str) -> Any:
+        """`where`: what it is part of, for the error."""
+        if type(value) in _PLAIN:
+            return value
+        number = self._numbers.get(id(value))
+        if number is None:
+            number = self._numbers[id(value)] = len(self.objects)
+            self._kept.append(value)
+            self.objects.append(None)  # its number is taken before its parts are asked for: they may lead back to it
+            self.objects[number] = self._object(value, where)
+        return [number]
+
+    def _object(self, value: Any, where: str) -> list[Any]:
+        kind = type(value)
+        if kind is np.ndarray or isinstance(value, np.generic):
+            return self._array(value, where)
+        if kind is Vocabulary:
+            packed = PackedTexts.of(value.texts)
+            return ["vocabulary", self.value(packed.data, where), self.value(packed.starts, where)]
+        if kind in (list, tuple):
+            return [kind.__name__, [self.value(part, where) for part in value]]
+        if kind is dict:
+            items = [(self.value(key, where), self.value(part, f"{where}[{key!r}]")) for key, part in value.items()]
+            return ["dict", items]
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        if CLASSES.get(name) is not kind:
+            raise TypeError(
+                f"{where} is a {name}, which mapped histories cannot keep. Add it to CLASSES if it is data."
+            )
+        return ["instance", name, {part: self.value(own, f"{where}.{part}") for part, own in vars(value).items()}]
+
+    def _array(self, value: Any, where: str) -> list[Any]:
+        """["array" or "scalar", dtype, offset, shape, order of memory, shape as seen]; an axis without stride is 1."""
+        values = np.asarray(value)
+        if values.dtype.str not in _DTYPES:
+            raise TypeError(f"{where} is an array of {values.dtype}; mapped histories keep {', '.join(_DTYPES)}.")
+        kind, seen = "scalar" if isinstance(value, np.generic) else "array", values.shape
+        if values.size:
+            values = values[(..., *(slice(None) if step else slice(1) for step in values.strides))]
+        order = "F" if values.flags.f_contiguous and not values.flags.c_contiguous else "C"
+        offset = self._bytes(np.ascontiguousarray(values.T if order == "F" else values))
+        return [kind, values.dtype.str, offset, list(values.shape), order, list(seen)]
+
+    def _bytes(self, values: Array) -> int:
+        """Where the bytes of an array begin; two views of the same bytes share them."""
+        place = (values.ctypes.data, values.nbytes)
+        if place not in self._offsets:
+            self._kept.append(values)
+            self._file.write(b"\0" * (-self._file.tell() % _ALIGNED))
+            self._offsets[place] = self._file.tell()
+            self._file.write(values.data if values.size else b"")
+        return self._offsets[place]
+
+
+class _Reader:
+    """Makes the objects again, each once."""
+
+    def __init__(self, objects: list[Any], whole: Array) -> None:
+        self._objects, self._whole = objects, whole
+        self._made: dict[int, Any] = {}
+
+    def value(self, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        (number,) = value
+        if number not in self._made:
+            self._make(number, *self._objects[number])
+        return self._made[number]
+
+    def _make(self, number: int, kind: str, *parts: Any) -> None:
+        """A dict, a list and an instance are there before their parts are, which may lead back to them."""
+        if kind == "dict":
+            made: dict[Any, Any] = {}
+            self._made[number] = made
+            made.update((self.value(key), self.value(part)) for key, part in parts[0])
+        elif kind == "instance":
+            known = CLASSES[parts[0]]
+            self._made[number] = instance = object.__new__(known)
+            vars(instance).update({name: self.value(part) for name, part in parts[1].items()})
+        elif kind == "list":
+            several: list[Any] = []
+            self._made[number] = several
+            several.extend(self.value(part) for part in parts[0])
+        elif kind == "tuple":
+            self._made[number] = tuple(self.value(part) for part in parts[0])
+        elif kind == "vocabulary":
+            self._made[number] = Vocabulary(PackedTexts(*(self.value(part) for part in parts)))
+        elif kind in ("array", "scalar"):
+            values = self._array(*parts)
+            self._made[number] = values if kind == "array" else values[()]
+        else:
+            raise ValueError(f"object {number} is a {kind!r}")
+
+    def _array(self, dtype: str, offset: int, shape: list[int], order: Any, seen: list[int]) -> Array:
+        if dtype not in _DTYPES or min(offset, *shape, 0) < 0:
+            raise ValueError(f"an array of {dtype!r} and shape {shape} at {offset}")
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        values = self._whole[offset : offset + size].view(dtype).reshape(shape, order=order)
+        return values if seen == shape else np.broadcast_to(values, seen)
+
+
+def _sealed(content: dict[str, Any]) -> bytes:
+    """JSON that begins with the sha256 of the bytes that follow it."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    rest = b'",' + text[1:]
+    return _HEAD + hashlib.sha256(rest).hexdigest().encode() + rest
+
+
+def _opened(path: Path) -> dict[str, Any]:
+    """The content of an index. StaleMap where it is not whole, or not of this format and code."""
+    text = path.read_bytes()
+    stated, rest = text[: len(_HEAD) + _DIGITS], text[len(_HEAD) + _DIGITS :]
+    if stated != _HEAD + hashlib.sha256(rest).hexdigest().encode():
+        raise StaleMap(f"{path} is cut or was changed: its sha256 differs. Write it anew.")
+    content: dict[str, Any] = json.loads(text)
+    if content["format"] != FORMAT:
+        raise StaleMap(f"{path} has format {content['format']}, this lot-risk reads {FORMAT}. Write it anew.")
+    if content["code"] != code_fingerprint():
+        raise StaleMap(f"{path} was written by other code ({content['code'][:12]}). Write it anew.")
+    return content
+
+
+def _mapping(path: Path, size: int) -> mmap.mmap:
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno()).st_size
+        if found != size:
+            raise StaleMap(f"{path} has {found} bytes, its index says {size}. Write it anew.")
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _rename(made: Path, folder: Path) -> None:
+    try:
+        made.rename(folder)
+    except OSError as error:
+        if folder.exists():
+            raise FileExistsError(f"{folder}: another process has just written it.") from error
+        raise
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # has no handle of a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _add(digest: Any, *texts: str) -> None:
+    """Texts with their lengths, so that no two lists of them are one."""
+    for text in (str(len(texts)), *texts):
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(f"{len(encoded)} ".encode() + encoded)
+
+
+def _add_array(digest: Any, values: Array) -> None:
+    for start in range(0, len(values), _BLOCK):
+        digest.update(np.ascontiguousarray(values[start : start + _BLOCK]).data)
+
+
+def _add_vocabularies(digest: Any, vocabularies: Mapping[str, Vocabulary]) -> None:
+    for name, vocabulary in sorted(vocabularies.items()):
+        packed = PackedTexts.of(vocabulary.texts)
+        _add(digest, "vocabulary", name, str(len(packed)))
+        _add_array(digest, packed.starts)
+        _add_array(digest, packed.data)

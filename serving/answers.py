@@ -1,0 +1,206 @@
+"""Answers to calls: ids and records, good and bad, of one caller or of many, scored together.
+
+Calls that wait at the same time are scored as one batch: the NumPy calls that build a row cost the same for one lot as
+for fifty, and a lot's score is the same bit for bit alone and among others.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from features.asof import NO_TIME
+from features.bundle import Bundle
+from features.card import iso
+from features.champion import Scorer
+from features.histories import Histories
+from features.record_rows import BadRecord
+from features.records import Record, read_record, told_of
+from features.score import Policy, Scored, question, score, there
+from features.warnings import CODES
+from serving.problems import problem
+from serving.score_log import LoggedScores
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one request asks: ids (text) and records (objects), the moment (None: now), reasons a lot at most."""
+
+    lots: Sequence[Any]
+    as_of: int | None = None
+    reasons: int = 0
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One lot of one call on its way: where its answer goes, and when it is judged."""
+
+    call: int
+    place: int
+    lot_id: str
+    as_of: int
+    reasons: int
+    record: Record | None
+
+
+def answer(
+    calls: Sequence[Call],
+    scorer: Scorer,
+    histories: Histories,
+    policy: Policy,
+    *,
+    timezone: str,
+    now: int,
+    log: Callable[[LoggedScores], bool],
+) -> list[Answer]:
+    """One answer a call, each with a result or a problem for every lot, in the order sent. `log`: False: not kept."""
+    answers: list[list[Any]] = [[None] * len(call.lots) for call in calls]
+    asked: list[Asked] = []
+    for number, call in enumerate(calls):
+        moment = now if call.as_of is None else call.as_of
+        seen: set[str] = set()
+        for place, lot in enumerate(call.lots):
+            try:
+                lot_id, record = _read(lot, seen, histories, as_of=moment, timezone=timezone)
+            except BadRecord as bad:
+                answers[number][place] = {"lot_id": _name(lot), "problem": problem(bad.code, str(bad))}
+                continue
+            asked.append(Asked(number, place, lot_id, moment, call.reasons, record))
+    known = _known(asked, histories)
+    for one in (one for one, is_known in zip(asked, known, strict=True) if not is_known):
+        detail = f"{one.lot_id}: {CODES['unknown_lot']}"
+        answers[one.call][one.place] = {"lot_id": one.lot_id, "problem": problem("unknown_lot", detail)}
+    good = [one for one, is_known in zip(asked, known, strict=True) if is_known]
+    if good:
+        for one, result in zip(good, _results(good, scorer, histories, policy, now=now, log=log), strict=True):
+            answers[one.call][one.place] = result
+    return [
+        {
+            "as_of": iso(now if call.as_of is None else call.as_of),
+            "model_version": scorer.version,
+            "results": results,
+        }
+        for call, results in zip(calls, answers, strict=True)
+    ]
+
+
+def _read(lot: Any, seen: set[str], histories: Histories, *, as_of: int, timezone: str) -> tuple[str, Record | None]:
+    """The lot's id and its record; BadRecord for what is neither, and for a lot that the call names already."""
+    record = None
+    if isinstance(lot, str):
+        lot_id = lot
+    elif isinstance(lot, Mapping):
+        record = read_record(lot, histories, as_of=as_of, timezone=timezone)
+        lot_id = record.lot_id
+    else:
+        raise BadRecord("invalid_lot", f"a lot is an id (text) or a record (object), found {type(lot).__name__}")
+    if lot_id in seen:
+        raise BadRecord("duplicate_lot", f"{lot_id} stands in the list already; its first place has the answer")
+    seen.add(lot_id)
+    return lot_id, record
+
+
+def _name(lot: Any) -> str | None:
+    """The id of a lot that could not be read, where it says one."""
+    own = lot.get("lot") if isinstance(lot, Mapping) else None
+    said = lot if isinstance(lot, str) else own.get("lot_id") if isinstance(own, Mapping) else None
+    return said if isinstance(said, str) else None
+
+
+def _known(asked: Sequence[Asked], histories: Histories) -> list[bool]:
+    """Whether there is something to score: a record, or an id of a lot that is there."""
+    codes = np.array([_code(one, histories) for one in asked], dtype=np.int64)
+    is_there = there(histories, codes, np.array([one.as_of for one in asked], dtype=np.int64))
+    return [one.record is not None or bool(found) for one, found in zip(asked, is_there.tolist(), strict=True)]
+
+
+def _code(one: Asked, histories: Histories) -> int:
+    return histories.ids["lot"].code(one.lot_id) if one.record is None else one.record.code
+
+
+def _results(
+    asked: Sequence[Asked],
+    scorer: Scorer,
+    histories: Histories,
+    policy: Policy,
+    *,
+    now: int,
+    log: Callable[[LoggedScores], bool],
+) -> list[Answer]:
+    codes = np.array([_code(one, histories) for one in asked], dtype=np.int64)
+    moments = np.array([one.as_of for one in asked], dtype=np.int64)
+    records = [(place, one.record) for place, one in enumerate(asked) if one.record is not None]
+    judged = question(histories, codes, moments, told=told_of(records) if records else None)
+    said = score(scorer, histories, policy, judged, most_reasons=[one.reasons for one in asked])
+    for place, record in records:
+        said.warnings[place].extend(_of_record(record, scorer.bundle))
+    kept = log(
+        LoggedScores(
+            lot_id=[one.lot_id for one in asked],
+            as_of=moments,
+            asked_at=now,
+            risk=said.risk,
+            expected_cost=said.expected_cost,
+            decision=said.decision,
+            model_version=said.version,
+            vectors=said.vectors,
+            source="api",
+        )
+    )
+    if not kept:
+        for warnings in said.warnings:
+            warnings.append({"code": "not_logged", "detail": CODES["not_logged"]})
+    return results_of([one.lot_id for one in asked], said)
+
+
+def results_of(lots: Sequence[str], said: Scored) -> list[Answer]:
+    """Scores in the shape of the wire."""
+    return [
+        {
+            "lot_id": lot_id,
+            "risk": risk,
+            "expected_cost": cost,
+            "decision": decision,
+            "reasons": reasons,
+            "model_version": said.version,
+            "as_of": _iso(as_of),
+            "features_as_of": _iso(told),
+            "warnings": warnings,
+        }
+        for lot_id, risk, cost, decision, reasons, as_of, told, warnings in zip(
+            lots,
+            said.risk.tolist(),
+            said.expected_cost.tolist(),
+            said.decision,
+            said.reasons,
+            said.as_of.tolist(),
+            said.features_as_of.tolist(),
+            said.warnings,
+            strict=True,
+        )
+    ]
+
+
+@lru_cache(maxsize=256)
+def _iso(moment: int) -> str | None:
+    return None if moment == NO_TIME else iso(moment)
+
+
+def _of_record(record: Record, bundle: Bundle | None) -> list[dict[str, str]]:
+    """What a record leaves out."""
+    found = []
+    if record.late:
+        detail = f"{record.late} of its measurements not known before as_of are not used"
+        found.append({"code": "measured_after_as_of", "detail": detail})
+    if record.own is not None and bundle is not None:
+        own = record.own
+        names = [a.column for a in bundle.layout.attributes if a.table == "lots" and own.get(a.column) is None]
+        if names:
+            detail = f"{len(names)} attributes that the model looks at were not sent: {', '.join(names[:5])}"
+            found.append({"code": "missing_attribute", "detail": detail})
+    return found

@@ -1,0 +1,214 @@
+"""The FastAPI app of one worker: routes translate, `Service` answers."""
+
+import csv
+import io
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from time import time_ns
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import StreamingResponse
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+
+from features.site import read_site
+from serving import wire
+from serving.bodies import moment, parsed, read_body, read_call
+from serving.metrics import Counted, Metrics
+from serving.pages import pages
+from serving.problems import MEDIA_TYPE, Problem, problem
+from serving.queries import FILTERS
+from serving.service import Service
+
+PAGE, MOST = 100, 1000
+CSV_PAGE = 10_000
+_PATIENCE = 15.0  # seconds: until then a new worker lets callers wait rather than telling them that it is not ready
+_HTTP = {404: "not_found", 405: "method_not_allowed"}
+
+
+def create_app(folder: Path) -> FastAPI:
+    """The app of the site in `folder`; SettingsError where it cannot be used."""
+    site = read_site(folder, os.environ)
+    metrics = Metrics()
+    service = Service(site, metrics)
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        await service.wait(_PATIENCE)
+        yield
+        service.close()
+
+    app = FastAPI(
+        title=f"lot-risk: {site.name}",
+        description="May this lot ship? Risk, decision and reasons of production lots, as of what was known.",
+        version=wire.version(),
+        lifespan=running,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(Counted, metrics=metrics)
+    app.add_exception_handler(Problem, _of_problem)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(Exception, _of_fault)
+    _add_scores(app, service)
+    _add_lots(app, service)
+    _add_models(app, service)
+    _add_health(app, service, metrics)
+    app.include_router(pages(service))
+    return app
+
+
+def _add_scores(app: FastAPI, service: Service) -> None:
+    @app.post("/v1/scores", tags=["scores"], openapi_extra=wire.SCORES, responses=wire.answers(wire.ScoresAnswer))
+    async def scores(request: Request) -> Response:
+        """Scores lots by id or by a record sent with the call; one result or problem each, in the order sent."""
+        call = read_call(await read_body(request), now=_now(), timezone=service.timezone)
+        return _json(await service.scores(call))
+
+
+def _add_lots(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/lots", tags=["lots"], openapi_extra=wire.LOTS, responses=wire.answers(wire.LotsAnswer))
+    async def lots(request: Request) -> Response:
+        """Open lots by their stored scores: filtered, sorted, page by page; as CSV all of them."""
+        asked = wire.query_of(request, (*FILTERS, "sort", "limit", "cursor", "format"))
+        filters = {name: value for name, value in asked.items() if name in FILTERS}
+        sort = asked.get("sort") or "-risk"
+        if asked.get("format") == "csv" or "text/csv" in request.headers.get("accept", ""):
+            return await _csv(service, filters, sort)
+        limit = wire.whole("limit", asked.get("limit") or str(PAGE), least=1, most=MOST)
+        return _json(await service.lots(filters, sort=sort, cursor=asked.get("cursor") or None, limit=limit))
+
+    @app.get("/v1/lots/{lot_id:path}", tags=["lots"], openapi_extra=wire.LOT, responses=wire.answers(wire.LotAnswer))
+    async def lot(request: Request, lot_id: str) -> Response:
+        """Risk over time, reasons, genealogy, and what is known of a lot; `as_of`: what was known then."""
+        asked = wire.query_of(request, ("as_of",))
+        as_of = moment(asked["as_of"], now=_now(), timezone=service.timezone) if asked.get("as_of") else None
+        return _json(await service.lot(lot_id, as_of=as_of))
+
+
+def _add_models(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/models", tags=["models"], responses=wire.answers(wire.ModelsAnswer))
+    async def models() -> Response:
+        """The versions on this machine, which one scores, and why each was or was not promoted."""
+        return _json(await service.models())
+
+    @app.post(
+        "/v1/models/{version}/promote",
+        tags=["models"],
+        openapi_extra=wire.PROMOTE,
+        responses=wire.answers(wire.PromoteAnswer),
+    )
+    async def promote(request: Request, version: str) -> Response:
+        """Makes a version the champion. From the machine itself only."""
+        _from_here(request)
+        body = await read_body(request)
+        return _json(await service.promote(version, reason=wire.reason_of(parsed(body) if body else {})))
+
+    @app.get("/v1/drift", tags=["monitoring"], responses=wire.answers(wire.ReportAnswer))
+    async def drift() -> Response:
+        """Whether lots still look as they did in training, as `lotrisk monitor` last found."""
+        return _json(await service.drift())
+
+    @app.get("/v1/performance", tags=["monitoring"], responses=wire.answers(wire.ReportAnswer))
+    async def performance() -> Response:
+        """What came true of what was predicted, month by month, as `lotrisk monitor` last found."""
+        return _json(await service.performance())
+
+
+def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
+    @app.get("/healthz", tags=["operation"], responses=wire.answers(wire.HealthAnswer))
+    async def healthz() -> Response:
+        """This process lives."""
+        return _json({"alive": True})
+
+    @app.get("/readyz", tags=["operation"], responses=wire.answers(wire.ReadyAnswer))
+    async def readyz() -> Response:
+        """Bundle, histories and database, each with what is wrong; 503 while one is."""
+        said = service.ready(_now())
+        return _json(said, status=200 if said["ready"] else 503)
+
+    @app.get("/metrics", tags=["operation"], responses={200: {"content": {"text/plain": {}}}})
+    def measured() -> Response:
+        """Figures of all workers for Prometheus."""
+        text, media_type = metrics.text(service.log)
+        return Response(text, headers={"content-type": media_type})
+
+
+async def _csv(service: Service, filters: Mapping[str, str], sort: str) -> Response:
+    """All lots of one run as CSV, a page of the list at a time."""
+    first = await service.lots(filters, sort=sort, cursor=None, limit=CSV_PAGE)
+
+    async def pieces() -> AsyncIterator[str]:
+        page = first
+        yield ",".join(wire.CSV_COLUMNS) + "\r\n"
+        while True:
+            for piece in _rows(page["items"]):
+                yield piece
+            if page["next"] is None:
+                return
+            page = await service.lots(filters, sort=sort, cursor=page["next"], limit=CSV_PAGE)
+
+    headers = {"content-disposition": 'attachment; filename="lots.csv"'}
+    return StreamingResponse(pieces(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _rows(items: list[dict[str, Any]]) -> Iterator[str]:
+    written = io.StringIO()
+    rows = csv.writer(written)
+    for item in items:
+        rows.writerow([" ".join(v) if isinstance(v := item[name], list) else v for name in wire.CSV_COLUMNS])
+    yield written.getvalue()
+
+
+def _from_here(request: Request) -> None:
+    """Problem `loopback_only` for a caller elsewhere, and for a page of another origin in a browser here."""
+    host = request.client.host if request.client is not None else ""
+    origin = request.headers.get("origin")
+    try:
+        here = ip_address(host.removeprefix("::ffff:")).is_loopback
+    except ValueError:
+        here = False
+    if not here or (origin is not None and origin.split("://")[-1] != request.headers.get("host")):
+        raise Problem("loopback_only", "this route changes something; until keys exist it answers this machine only")
+
+
+def _now() -> int:
+    return time_ns() // 1000
+
+
+def _json(said: Any, *, status: int = 200) -> Response:
+    return Response(to_json(said), status_code=status, media_type="application/json")
+
+
+def _told(code: str, detail: str) -> Response:
+    said = problem(code, detail)
+    return Response(to_json(said), status_code=said["status"], media_type=MEDIA_TYPE)
+
+
+def _of_problem(_: Request, fault: Exception) -> Response:
+    assert isinstance(fault, Problem)  # noqa: S101 - registered for nothing else
+    return _told(fault.code, fault.detail)
+
+
+def _of_validation(_: Request, fault: Exception) -> Response:
+    assert isinstance(fault, RequestValidationError)  # noqa: S101 - registered for nothing else
+    first = fault.errors()[0]
+    return _told("invalid_request", f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+
+
+def _of_http(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, HTTPException)  # noqa: S101 - registered for nothing else
+    code = _HTTP.get(fault.status_code, "invalid_request")
+    said = problem(code, f"{request.method} {request.url.path}: {fault.detail}") | {"status": fault.status_code}
+    return Response(to_json(said), fault.status_code, headers=dict(fault.headers or {}), media_type=MEDIA_TYPE)
+
+
+def _of_fault(_: Request, fault: Exception) -> Response:
+    return _told("internal_error", type(fault).__name__)

@@ -1,0 +1,93 @@
+"""Bodies of requests: read up to a limit, parsed strictly, held to their shape."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import from_json
+from starlette.requests import ClientDisconnect, Request
+
+from features.settings import nearest
+from features.times import read_moment
+from serving.answers import Call
+from serving.problems import Problem
+
+MOST_LOTS = 10_000
+MOST_REASONS = 20
+MOST_BYTES = 64 * 1024 * 1024  # 10,000 records of 250 values
+FIELDS = ("lots", "as_of", "reasons")
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body; Problem `body_too_large` as soon as it is known to be."""
+    said = request.headers.get("content-length", "")
+    if said.isdigit() and int(said) > MOST_BYTES:
+        raise _too_large()
+    parts, size = [], 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > MOST_BYTES:
+                raise _too_large()
+            parts.append(part)
+    except ClientDisconnect:
+        raise Problem("invalid_json", "the body ended before it was whole") from None
+    return b"".join(parts)
+
+
+def parsed(body: bytes) -> Any:
+    """The body's value. Problem `invalid_json` for anything that RFC 8259 does not allow, NaN and infinities too."""
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as wrong:
+        raise Problem("invalid_json", f"the body is not JSON: {wrong}") from None
+
+
+def read_call(body: bytes, *, now: int, timezone: str) -> Call:
+    """The call of `POST /v1/scores`. Problem says what is wrong with it as a whole; lots are looked at one by one."""
+    sent = parsed(body)
+    if not isinstance(sent, dict):
+        raise Problem("invalid_request", "the body must be an object with the field lots")
+    for name in sent:
+        if name not in FIELDS:
+            raise Problem("invalid_request", f"unknown field {name[:100]}{nearest(name, FIELDS)}")
+    return Call(_lots(sent), _as_of(sent, now=now, timezone=timezone), _reasons(sent))
+
+
+def _lots(sent: Mapping[str, Any]) -> list[Any]:
+    lots = sent.get("lots")
+    if not isinstance(lots, list):
+        raise Problem("invalid_request", "lots must be a list of ids and records")
+    if len(lots) > MOST_LOTS:
+        raise Problem("too_many_lots", f"{len(lots)} lots in one call; send at most {MOST_LOTS}")
+    return lots
+
+
+def _as_of(sent: Mapping[str, Any], *, now: int, timezone: str) -> int | None:
+    text = sent.get("as_of")
+    if text is None:
+        return None
+    if not isinstance(text, str) or len(text) > 100:
+        raise Problem("invalid_request", "as_of must be a time like 2026-03-05T14:00:00Z")
+    return moment(text, now=now, timezone=timezone)
+
+
+def moment(text: str, *, now: int, timezone: str) -> int:
+    """A moment that is not in the future; Problem if it is, or is none."""
+    try:
+        as_of = read_moment(text, timezone)
+    except ValueError as wrong:
+        raise Problem("invalid_request", f"as_of: {wrong}") from None
+    if as_of > now:  # the clock of the edge: nothing is known then
+        raise Problem("future_as_of", f"as_of {text} lies in the future; give a past moment or none")
+    return as_of
+
+
+def _reasons(sent: Mapping[str, Any]) -> int:
+    reasons = sent.get("reasons", 0)
+    if isinstance(reasons, bool) or not isinstance(reasons, int) or not 0 <= reasons <= MOST_REASONS:
+        raise Problem("invalid_request", f"reasons must be a whole number from 0 to {MOST_REASONS}")
+    return reasons
+
+
+def _too_large() -> Problem:
+    return Problem("body_too_large", f"more than {MOST_BYTES // 2**20} MiB; send fewer lots in a call")

@@ -1,0 +1,177 @@
+"""What goes on behind the workers: reading the sources, mapping the histories, scoring the open lots.
+
+One process does it, so that no request ever waits on a source and a fault here takes nothing from what is loaded.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from features.card import code_fingerprint
+from features.champion import Scorer, read_scorer
+from features.errors import LotRiskError
+from features.histories import Histories
+from features.mapped import StaleMap, content_hash, read_mapped, write_mapped
+from features.reading import read_histories
+from features.score import Policy
+from features.site import Site, read_site
+from serving.changes import signature
+from serving.loaded import warm
+from serving.open_lots import score_open_lots
+from serving.published import FOLDER, Published, histories_folder, publish, read_published
+from serving.score_log import ScoreLog
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.5  # seconds: a promotion is followed, and the open lots scored anew, within a second or so
+_REGISTRY_EVERY = 30_000_000
+
+
+class Keeper:
+    """Keeps `published` at what the sources and the champion say. `step` does what is due."""
+
+    def __init__(self, site: Site, score_log: ScoreLog) -> None:
+        self._site, self._log = site, score_log
+        self._policy = Policy(site.rules, site.language, site.stale)
+        self._published = read_published(site.state_dir)
+        self._histories: Histories | None = None
+        self._scorer: Scorer | None = None
+        self._refused = ""
+        self._signature: str | None = None
+        self._asked_registry = 0
+        self._sweep()
+
+    def step(self, now: int) -> None:
+        """What is due at `now`, microseconds UTC. A fault is published, and leaves what was published before."""
+        try:
+            fault = self._follow_registry(now) or ""
+            model_changed = self._read_scorer()
+            changed = self._refresh(now) if self._is_due(now) else False
+            if model_changed and not changed and self._histories is not None:
+                self._map(self._histories, self._published.read_at)
+            if self._histories is not None and (
+                changed or model_changed or now - self._published.scored_at >= self._site.rescore_every
+            ):
+                self._score(now)
+        except (LotRiskError, OSError) as error:
+            fault = " ".join(str(error).split())
+        if fault != self._published.fault:
+            if fault:
+                log.error("refreshing failed; scores go on with what was read before: %s", fault)
+            self._publish(replace(self._published, fault=fault))
+
+    def _is_due(self, now: int) -> bool:
+        waited = now - self._published.checked_at
+        return self._histories is None or waited >= self._site.refresh_every or waited < 0
+
+    def _follow_registry(self, now: int) -> str | None:
+        """Takes over the champion of a registry elsewhere; why it cannot, if so."""
+        if not self._site.tracking_uri.startswith(("http://", "https://")):
+            return None
+        if 0 <= now - self._asked_registry < _REGISTRY_EVERY:
+            return self._published.fault
+        from serving.registry import follow
+
+        self._asked_registry = now
+        try:
+            follow(self._site.name, tracking_uri=self._site.tracking_uri, state_dir=self._site.state_dir)
+        except LotRiskError as fault:
+            return str(fault)
+        return None
+
+    def _read_scorer(self) -> bool:
+        """Whether another model scores now than before."""
+        try:
+            scorer = read_scorer(self._site.state_dir)
+        except LotRiskError as refused:
+            if self._scorer is None:
+                raise
+            if str(refused) != self._refused:
+                log.error("%s", refused)
+            self._refused = str(refused)
+            return False
+        self._refused = ""
+        if self._scorer is not None and scorer.version == self._scorer.version:
+            return False
+        self._scorer = scorer
+        return True
+
+    def _refresh(self, now: int) -> bool:
+        """Reads the sources if they may have changed; whether they did."""
+        found = signature(self._site)
+        stale = now - self._published.read_at >= self._site.rescore_every
+        if self._histories is not None and found is not None and found == self._signature and not stale:
+            self._publish(replace(self._published, checked_at=now, fault=""))
+            return False
+        reading = read_histories(self._site, now=now)
+        for warning in reading.warnings:
+            log.warning("%s", warning)
+        before = self._published.histories
+        self._map(reading.histories, now)
+        self._signature = found
+        self._publish(replace(self._published, checked_at=now, read_at=now, fault=""))
+        return self._published.histories != before
+
+    def _map(self, histories: Histories, read_at: int) -> None:
+        """Writes the histories with all that scores by the present model make of them, unless they are there."""
+        scorer = self._scorer or Scorer(None)
+        name = f"{content_hash(histories)[:24]}-{code_fingerprint()[:12]}-{scorer.version}"
+        folder = histories_folder(self._site.state_dir, name)
+        try:
+            self._histories = read_mapped(folder)
+        except StaleMap:
+            shutil.rmtree(folder, ignore_errors=True)
+            warm(scorer, histories, self._policy)
+            write_mapped(histories, folder)
+            self._histories = read_mapped(folder)
+        self._publish(replace(self._published, histories=name, read_at=read_at))
+        self._sweep()
+
+    def _score(self, now: int) -> None:
+        if self._histories is None or self._scorer is None:
+            return
+        state = self._site.state_dir
+        name = score_open_lots(
+            self._scorer, self._histories, self._policy, self._log, state_dir=state, last=self._published.open, now=now
+        )
+        self._publish(replace(self._published, open=name, scored_at=now))
+
+    def _publish(self, published: Published) -> None:
+        self._published = published
+        publish(self._site.state_dir, published)
+
+    def _sweep(self) -> None:
+        """Removes mapped histories that hold no more; a worker that still maps them keeps them until it lets go."""
+        folder = self._site.state_dir / FOLDER / "histories"
+        held = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime) if folder.is_dir() else []
+        others = [path for path in held if path.name != self._published.histories]
+        for path in others[:-1] if self._published.histories else others:
+            shutil.rmtree(path, ignore_errors=True)
+        for path in folder.glob(".new-*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def keep(folder: Path) -> None:
+    """The keeper's process: until it is told to end, or its parent is gone."""
+    from serving.logs import log_to_stderr
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal's Ctrl-C: the parent ends this process
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    log_to_stderr()
+    parent = os.getppid()
+    site = read_site(folder, os.environ)
+    score_log = ScoreLog(site.database_url, spill=site.state_dir / FOLDER / "unlogged")
+    score_log.start()
+    keeper = Keeper(site, score_log)
+    try:
+        while not stop.is_set() and os.getppid() == parent:
+            keeper.step(time.time_ns() // 1000)
+            stop.wait(_TICK)
+    finally:
+        score_log.close()

@@ -1,0 +1,130 @@
+"""What a worker scores with, and the thread that follows what the keeper and a promotion make of it."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+
+from features.card import iso
+from features.champion import Scorer, read_scorer
+from features.errors import BundleRefused, LotRiskError
+from features.histories import Histories
+from features.mapped import read_mapped
+from features.score import Policy, question, score
+from features.site import Site
+from serving.published import Published, histories_folder, open_file, read_published
+from serving.standing import Standing
+
+log = logging.getLogger(__name__)
+
+EVERY = 0.5  # seconds between two looks: a promotion is followed within a second
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """All of one moment; a request takes it once and keeps to it. `refused`: why a newer bundle is not used."""
+
+    scorer: Scorer | None = None
+    champion: str = ""
+    """What the file says, loaded or refused."""
+    refused: str = ""
+    histories: Histories | None = None
+    standing: Standing | None = None
+    published: Published = field(default_factory=Published)
+
+
+class Follower:
+    """Keeps `now` at what holds: reads in a thread of its own, then replaces it as one."""
+
+    def __init__(self, site: Site, *, told: Callable[[Loaded], None] = lambda _: None) -> None:
+        self._site, self._told = site, told
+        self._policy = Policy(site.rules, site.language, site.stale)
+        self._parent = os.getppid()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self.now = Loaded()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def look(self) -> None:
+        """Reads what has changed. Nothing that fails here takes away what is loaded."""
+        published = read_published(self._site.state_dir)
+        fresh = self._with_bundle(self.now)
+        if published != fresh.published:
+            fresh = self._with_published(fresh, published)
+        if fresh is not self.now:
+            if fresh.scorer is not self.now.scorer or fresh.histories is not self.now.histories:
+                self._warm(fresh)
+            self.now = fresh
+            self._told(fresh)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except Exception:  # whatever it is, the next look may succeed, and scores go on with what is loaded
+                log.exception("following the site failed")
+            self._stop.wait(EVERY)
+            if os.getppid() != self._parent:  # nobody is left who would end this process
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def _with_bundle(self, loaded: Loaded) -> Loaded:
+        champion = said(self._site, "champion") or f"rate {said(self._site, 'rate')}"
+        if champion == loaded.champion and loaded.scorer is not None and not loaded.refused:
+            return loaded
+        try:
+            scorer = read_scorer(self._site.state_dir)
+        except LotRiskError as refused:
+            if str(refused) != loaded.refused:
+                log.error("version %s is refused: %s", champion, refused)
+            return replace(loaded, champion=champion, refused=str(refused))
+        log.info("scores now come from %s", scorer.version)
+        return replace(loaded, champion=champion, scorer=scorer, refused="")
+
+    def _with_published(self, loaded: Loaded, published: Published) -> Loaded:
+        state, old = self._site.state_dir, loaded.published
+        fresh = replace(loaded, published=published)
+        if published.histories and (published.histories != old.histories or loaded.histories is None):
+            fresh = replace(fresh, histories=read_mapped(histories_folder(state, published.histories)))
+            log.info("histories as read at %s", iso(published.read_at))
+        if published.open and published.open != old.open:
+            try:
+                fresh = replace(fresh, standing=Standing(open_file(state, published.open)))
+            except (OSError, pa.ArrowInvalid) as error:
+                log.error("stored scores cannot be read: %s", error)
+        return fresh
+
+    def _warm(self, loaded: Loaded) -> None:
+        """Makes here, and not in somebody's request, what a first score makes."""
+        if loaded.scorer is not None and loaded.histories is not None:
+            warm(loaded.scorer, loaded.histories, self._policy)
+
+
+def warm(scorer: Scorer, histories: Histories, policy: Policy) -> None:
+    """Scores the lot that was known last: all sorted arrays that scores need are there afterwards."""
+    lots = histories["lots"]
+    last = int(np.argmax(lots.known))
+    judged = question(histories, lots["lot_id"][[last]], lots.known[[last]] + 1)
+    try:
+        score(scorer, histories, policy, judged)
+    except BundleRefused as refused:  # features that these histories do not have: said with each answer
+        log.error("%s", refused)
+
+
+def said(site: Site, name: str) -> str:
+    """What a small file of the state folder says; "" where it is not there."""
+    try:
+        return (site.state_dir / name).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,98 @@
+"""What Prometheus is told. Workers count into files of one folder, and any of them answers for all."""
+
+import os
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from serving.loaded import Loaded
+from serving.score_log import ScoreLog
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_TIMES = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+def count_together(folder: Path) -> None:
+    """Makes the processes started from here on count into `folder`; it is emptied."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.db"):
+        old.unlink()
+    os.environ[FOLDER] = str(folder)
+
+
+class Metrics:
+    """The service's figures. prometheus_client looks at its folder when it is first imported, so that is here."""
+
+    def __init__(self) -> None:
+        import prometheus_client as prometheus
+
+        self._registry = prometheus.CollectorRegistry()
+        told: dict[str, Any] = {"registry": self._registry}
+        self.requests = prometheus.Counter("lotrisk_requests_total", "Requests answered", ("route", "status"), **told)
+        self.seconds = prometheus.Histogram(
+            "lotrisk_request_seconds", "Seconds from request to answer", ("route",), buckets=_TIMES, **told
+        )
+        self.lots = prometheus.Counter("lotrisk_lots_scored_total", "Lots scored on request", ("decision",), **told)
+        self.unlogged = prometheus.Counter(
+            "lotrisk_scores_not_logged_total", "Scores given while the score log took none", **told
+        )
+        gauge: dict[str, Any] = {**told, "multiprocess_mode": "livemax"}
+        self.waiting = prometheus.Gauge("lotrisk_log_waiting_scores", "Scores that wait to be logged", **gauge)
+        self.dropped = prometheus.Gauge("lotrisk_log_dropped_scores", "Scores that the full log refused", **gauge)
+        self.read_at = prometheus.Gauge(
+            "lotrisk_histories_read_timestamp_seconds", "When the histories in use were read", **gauge
+        )
+        self.version = prometheus.Gauge("lotrisk_model", "1 for the version that scores", ("version",), **gauge)
+        self.refused = prometheus.Gauge("lotrisk_bundle_refused", "1 while a newer bundle is refused", **gauge)
+        self._scoring = ""
+
+    def told(self, loaded: Loaded) -> None:
+        """What a worker scores with has changed."""
+        self.read_at.set(loaded.published.read_at / 1e6)
+        self.refused.set(1 if loaded.refused else 0)
+        version = "" if loaded.scorer is None else loaded.scorer.version
+        if version != self._scoring and self._scoring:
+            self.version.labels(self._scoring).set(0)
+        if version:
+            self.version.labels(version).set(1)
+        self._scoring = version
+
+    def text(self, log: ScoreLog) -> tuple[bytes, str]:
+        """(text, media type) of all workers together."""
+        import prometheus_client as prometheus
+        from prometheus_client import multiprocess
+
+        self.waiting.set(log.waiting)
+        self.dropped.set(log.dropped)
+        registry = self._registry
+        if os.environ.get(FOLDER):
+            registry = prometheus.CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return prometheus.generate_latest(registry), prometheus.CONTENT_TYPE_LATEST
+
+
+class Counted:
+    """ASGI middleware: counts and times every request by its route."""
+
+    def __init__(self, app: Any, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = perf_counter()
+        status = 500
+
+        async def told(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, told)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.requests.labels(route, status).inc()
+            self._metrics.seconds.labels(route).observe(perf_counter() - begun)

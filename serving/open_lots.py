@@ -1,0 +1,131 @@
+"""Scores of the lots that have not shipped, stored for lists and logged for later."""
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.asof import DAY, NO_TIME, Array
+from features.card import iso
+from features.champion import Scorer
+from features.freshness import features_as_of
+from features.histories import Histories
+from features.judgements import lot_rows
+from features.score import Policy, Scored, open_lots, question, score
+from serving.published import FOLDER, open_file
+from serving.score_log import LoggedScores, ScoreLog
+from serving.standing import OF_LOTS, Standing, names_of, write_standing
+
+log = logging.getLogger(__name__)
+
+KEPT = 3_600.0  # seconds for which an older run stays: somebody may be paging through it
+LOG_AT_ONCE = 20_000  # scores
+_PATIENCE = 60.0  # seconds for the log to take more
+
+
+def score_open_lots(
+    scorer: Scorer, histories: Histories, policy: Policy, score_log: ScoreLog, *, state_dir: Path, last: str, now: int
+) -> str:
+    """Scores them as of `now` and stores the run; returns its name. `last`: that of the run before, "": none.
+
+    A lot's score is logged when the model or the decision is another than at its last logged one, and once a day:
+    risk over time, without a row a lot an hour.
+    """
+    lots = open_lots(histories, policy.rules, now)
+    code = np.array([histories.ids["lot"].code(lot) for lot in lots], dtype=np.int64)
+    said = score(scorer, histories, policy, question(histories, code, np.full(len(code), now)))
+    due, logged_at = _due(state_dir, last, lots, said, now)
+    _log(score_log, lots, said, due, now)
+    folder = state_dir / FOLDER / "open"
+    runs = names_of(folder.glob("[0-9]*.arrow")) if folder.is_dir() else []
+    name = f"{int(runs[-1].split('.')[0]) + 1 if runs else 1}.arrow"
+    told = features_as_of(histories, np.array([now]))[0]
+    write_standing(
+        open_file(state_dir, name),
+        _table(histories, lots, code, said, logged_at, now),
+        said={
+            "as_of": iso(now),
+            "model_version": scorer.version,
+            "features_as_of": None if told == NO_TIME else iso(int(told)),
+        },
+    )
+    _sweep(folder, runs)
+    log.info("scored %d open lots by %s", len(lots), scorer.version)
+    return name
+
+
+def _table(histories: Histories, lots: list[str], code: Array, said: Scored, logged_at: Array, now: int) -> "pa.Table":
+    held = histories["lots"]
+    row = lot_rows(histories, code, np.full(len(code), now))
+    columns = {"lot_id": pa.array(lots, pa.string())}
+    for name in OF_LOTS:
+        kind = name.removesuffix("_id")
+        codes = held[name][row] if held.has(name) else np.full(len(row), -1)
+        columns[name] = pa.array(
+            histories.ids[kind].decode(codes) if kind in histories.ids else [None] * len(row), pa.string()
+        )
+    shipped = held["shipped_at"][row] if held.has("shipped_at") else np.full(len(row), NO_TIME)
+    return pa.table(
+        columns
+        | {
+            "quantity": pa.array(held["quantity"][row]),
+            "produced_at": pa.array(held["produced_at"][row]),
+            "shipped_at": pa.array(shipped),
+            "risk": pa.array(said.risk),
+            "expected_cost": pa.array(said.expected_cost),
+            "decision": pa.array(said.decision, pa.string()),
+            "warnings": pa.array([" ".join(w["code"] for w in told) for told in said.warnings], pa.string()),
+            "logged_at": pa.array(logged_at),
+        }
+    )
+
+
+def _due(state_dir: Path, last: str, lots: list[str], said: Scored, now: int) -> tuple[Array, Array]:
+    """(mask of scores to log, when each lot's score was last logged)."""
+    every, moment = np.ones(len(lots), dtype=bool), np.full(len(lots), now)
+    if not last:
+        return every, moment
+    try:
+        before = Standing(open_file(state_dir, last))
+    except (OSError, pa.ArrowInvalid):
+        return every, moment
+    if before.said["model_version"] != said.version or not len(before):
+        return every, moment
+    place = pc.index_in(pa.array(lots, pa.string()), value_set=before.column("lot_id")).fill_null(-1).to_numpy()
+    logged = before.column("logged_at").to_numpy()[place]
+    decided = before.column("decision").take(pa.array(place % len(before))).cast(pa.string())
+    same = np.asarray(pc.equal(decided, pa.array(said.decision, pa.string())))
+    due = (place < 0) | ~same | (now - logged >= DAY)
+    return due, np.where(due, now, logged)
+
+
+def _log(score_log: ScoreLog, lots: list[str], said: Scored, due: Array, now: int) -> None:
+    rows = np.flatnonzero(due)
+    for start in range(0, len(rows), LOG_AT_ONCE):
+        some = rows[start : start + LOG_AT_ONCE]
+        patience = time.monotonic() + _PATIENCE
+        while score_log.waiting > LOG_AT_ONCE and score_log.healthy and time.monotonic() < patience:
+            time.sleep(0.1)
+        score_log.put(
+            LoggedScores(
+                lot_id=[lots[row] for row in some.tolist()],
+                as_of=said.as_of[some],
+                asked_at=now,
+                risk=said.risk[some],
+                expected_cost=said.expected_cost[some],
+                decision=[said.decision[row] for row in some.tolist()],
+                model_version=said.version,
+                vectors=said.vectors[some],
+                source="open",
+            )
+        )
+
+
+def _sweep(folder: Path, runs: list[str]) -> None:
+    """Removes runs that nobody pages through any more; a worker that maps one keeps it until it lets go."""
+    for name in runs[:-2]:
+        if time.time() - (folder / name).stat().st_mtime > KEPT:
+            (folder / name).unlink(missing_ok=True)

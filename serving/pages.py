@@ -1,0 +1,172 @@
+"""The pages: Lots, Lot, Model, Check a lot, and the API's own page, rendered here and whole without a script."""
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from serving.page_docs import routes_of, schemas_of
+from serving.page_frame import read_frame
+from serving.problems import PROBLEMS, Problem
+
+Wire = Mapping[str, Any]
+
+PAGE = 100
+DECISIONS = ("hold", "inspect", "cannot_assess", "release")
+SORTS = (
+    "-risk",
+    "risk",
+    "-expected_cost",
+    "expected_cost",
+    "-shipped_at",
+    "shipped_at",
+    "-produced_at",
+    "produced_at",
+    "-quantity",
+    "quantity",
+    "lot_id",
+    "-lot_id",
+)
+FILTERS = ("product", "line", "customer", "supplier_lot", "decision", "min_percent", "shipped_from", "shipped_to")
+RECORDS = ("history", "genealogy", "measurements", "shipments", "returns", "dispositions", "outcomes")
+
+
+class PageSource(Protocol):
+    """Where the pages take what the API answers, in the API's own wire shapes; `Problem` is raised as there.
+
+    `lots` gets the API's filters as texts, only those given: `min_risk` is a share, dates are YYYY-MM-DD. `lot` gives
+    its reasons in `language`. `timezone`: an IANA name, that pages show times in.
+    """
+
+    @property
+    def site_name(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def timezone(self) -> str: ...
+
+    async def lots(self, filters: Mapping[str, str], *, sort: str, cursor: str | None, limit: int) -> Wire: ...
+    async def lot(self, lot_id: str, *, language: str) -> Wire: ...
+    async def models(self) -> Wire: ...
+    async def drift(self) -> Wire: ...
+    async def performance(self) -> Wire: ...
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A template and what it shows."""
+
+    template: str
+    values: Mapping[str, Any]
+    status: int = 200
+
+
+def pages(source: PageSource) -> APIRouter:
+    """The routes `/`, `/lots/{lot_id}`, `/model`, `/check`, `/docs` and `/static/{name}`, none in the OpenAPI document.
+
+    The app that includes them is made with `docs_url=None, redoc_url=None`: FastAPI's own pages load from other hosts.
+    """
+    router, frame = APIRouter(include_in_schema=False), read_frame()
+
+    async def page(request: Request, ready: Awaitable[_Shown]) -> Response:
+        """Rendered in a thread: a page with plots takes a tenth of a second."""
+        try:
+            shown = await ready
+        except Problem as fault:
+            title = PROBLEMS[fault.code][1]
+            shown = _Shown("problem.html", {"title": title, "detail": fault.detail}, fault.status)
+        return await run_in_threadpool(frame.page, request, source, shown.template, shown.values, status=shown.status)
+
+    @router.get("/")
+    async def lots_page(request: Request) -> Response:
+        return await page(request, _lots(source, request.query_params))
+
+    @router.get("/lots/{lot_id:path}")
+    async def lot_page(request: Request, lot_id: str) -> Response:
+        return await page(request, _lot(source, lot_id, frame.language(request, source.language)))
+
+    @router.get("/check")
+    async def check_page(request: Request) -> Response:
+        lot_id = request.query_params.get("lot", "").strip()
+        return await page(request, _check(source, lot_id, frame.language(request, source.language)))
+
+    @router.get("/model")
+    async def model_page(request: Request) -> Response:
+        return await page(request, _model(source))
+
+    @router.get("/docs")
+    async def docs_page(request: Request) -> Response:
+        return await page(request, _docs(request.app.openapi()))
+
+    @router.get("/static/{name}")
+    async def static(name: str) -> Response:
+        return frame.static_file(name)
+
+    return router
+
+
+async def _lots(source: PageSource, query: Mapping[str, str]) -> _Shown:
+    asked = {name: query.get(name, "").strip() for name in FILTERS}
+    filters, sort, cursor = _filters(asked), query.get("sort") or SORTS[0], query.get("cursor") or None
+    answer = await source.lots(filters, sort=sort, cursor=cursor, limit=PAGE)
+    values = {
+        "asked": asked,
+        "filtered": bool(filters),
+        "sort": sort,
+        "sorts": SORTS,
+        "decisions": DECISIONS,
+        "answer": answer,
+        "items": answer["items"],
+        "cursor": cursor,
+        "csv": urlencode({**filters, "sort": sort, "format": "csv"}),
+    }
+    return _Shown("lots.html", values)
+
+
+async def _lot(source: PageSource, lot_id: str, language: str) -> _Shown:
+    try:
+        answer = await source.lot(lot_id, language=language)
+    except Problem as fault:
+        if fault.code != "unknown_lot":
+            raise
+        return _Shown("unknown_lot.html", {"lot_id": lot_id}, fault.status)
+    values = {"lot_id": lot_id} | {name: answer[name] for name in ("lot", "score", "problem")}
+    return _Shown("lot.html", values | {name: answer.get(name, []) for name in RECORDS})
+
+
+async def _check(source: PageSource, lot_id: str, language: str) -> _Shown:
+    """Whatever goes wrong is an answer as large as any other, and never looks like a release."""
+    values: dict[str, Any] = {"lot_id": lot_id, "score": None, "problem": None, "unknown": False}
+    status = 200
+    if lot_id:
+        try:
+            answer = await source.lot(lot_id, language=language)
+            values |= {"score": answer["score"], "problem": answer["problem"]}
+        except Problem as fault:
+            status = fault.status
+            values |= {"problem": {"detail": fault.detail}, "unknown": fault.code == "unknown_lot"}
+    return _Shown("check.html", values, status)
+
+
+async def _model(source: PageSource) -> _Shown:
+    values = {"models": await source.models(), "drift": await source.drift()}
+    return _Shown("model.html", values | {"performance": await source.performance()})
+
+
+async def _docs(openapi: Wire) -> _Shown:
+    values = {"routes": routes_of(openapi), "schemas": schemas_of(openapi), "info": openapi["info"]}
+    return _Shown("docs.html", values)
+
+
+def _filters(asked: Mapping[str, str]) -> dict[str, str]:
+    """The API's filters; a share of 100 becomes a share of 1, and what is no number is left for the API to refuse."""
+    filters = {name: value for name, value in asked.items() if value and name != "min_percent"}
+    if percent := asked["min_percent"].rstrip("%").strip().replace(",", "."):
+        try:
+            filters["min_risk"] = repr(round(float(percent) / 100, 12))
+        except ValueError:
+            filters["min_risk"] = percent
+    return filters

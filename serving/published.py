@@ -1,0 +1,50 @@
+"""What the keeper has made ready and the workers follow: a small file that is replaced whole.
+
+serving/current.json          which of the following hold, and how the last refresh went
+serving/histories/<name>/     mapped histories
+serving/open/<number>.arrow   stored scores of the open lots
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from features.output import write_text
+
+FOLDER = "serving"
+
+
+@dataclass(frozen=True)
+class Published:
+    """Times in microseconds UTC, 0: never. Names are of files and folders beside `current.json`; "": none yet."""
+
+    histories: str = ""
+    read_at: int = 0
+    """When the histories were read from the sources."""
+    checked_at: int = 0
+    """When the sources were last found unchanged, or read."""
+    open: str = ""
+    scored_at: int = 0
+    fault: str = ""
+    """Why the last refresh failed; "": it did not."""
+
+
+def read_published(state_dir: Path) -> Published:
+    """What holds now; nothing where nothing was published, or what was is not readable by this code."""
+    try:
+        return Published(**json.loads((state_dir / FOLDER / "current.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return Published()
+
+
+def publish(state_dir: Path, published: Published) -> None:
+    """Replaces what holds."""
+    write_text(state_dir / FOLDER / "current.json", json.dumps(asdict(published), indent=1) + "\n")
+
+
+def histories_folder(state_dir: Path, name: str) -> Path:
+    return state_dir / FOLDER / "histories" / name
+
+
+def open_file(state_dir: Path, name: str) -> Path:
+    return state_dir / FOLDER / "open" / name

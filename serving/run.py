@@ -1,0 +1,95 @@
+"""`lotrisk serve`: the socket, the workers behind it, and the keeper beside them; each is started again if it ends."""
+
+import logging
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from features.errors import SettingsError
+from features.site import Site
+
+log = logging.getLogger(__name__)
+
+_AGAIN = 2.0  # seconds before a keeper that ended is started again
+_GRACE = 15  # seconds for requests that run when the service is told to end
+
+
+def serve(site: Site, *, host: str, port: int, workers: int) -> None:
+    """Serves until SIGINT or SIGTERM. SettingsError where the address cannot be had."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from serving.logs import log_to_stderr
+    from serving.metrics import count_together
+
+    log_to_stderr()
+    config = uvicorn.Config(
+        partial(worker_app, site.folder),
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+        timeout_worker_healthcheck=60,
+    )
+    try:
+        socket = config.bind_socket()
+    except SystemExit:  # uvicorn has logged why
+        raise SettingsError(
+            f"{host}:{port} cannot be listened on; another program may hold it: choose --port"
+        ) from None
+    with tempfile.TemporaryDirectory(prefix="lotrisk-metrics-") as counted, socket:
+        count_together(Path(counted))
+        with _keeper(site.folder):
+            Multiprocess(config, sockets=[socket]).run()
+
+
+def worker_app(folder: Path) -> FastAPI:
+    """The app, in a worker's process."""
+    from serving.app import create_app
+    from serving.logs import log_to_stderr
+
+    log_to_stderr()
+    return create_app(folder)
+
+
+@contextmanager
+def _keeper(folder: Path) -> Iterator[None]:
+    """A keeper while the body runs."""
+    from serving.keeper import keep
+
+    ending = threading.Event()
+    context = get_context("spawn")
+    process = context.Process(target=keep, args=(folder,), name="keeper")
+    process.start()
+
+    def watch() -> None:
+        nonlocal process
+        while not ending.is_set():
+            process.join(0.5)
+            if process.exitcode is not None and not ending.is_set():
+                log.error("the keeper ended with %s; starting it again", process.exitcode)
+                ending.wait(_AGAIN)
+                process = context.Process(target=keep, args=(folder,), name="keeper")
+                process.start()
+
+    watching = threading.Thread(target=watch, name="keeper's watch", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        watching.join()
+        process.terminate()
+        process.join(_GRACE)
+        if process.exitcode is None:
+            process.kill()

@@ -1,0 +1,264 @@
+"""What one worker answers with: the routes and the pages both ask here."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from time import monotonic, time_ns
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from starlette.concurrency import run_in_threadpool
+
+from features.card import iso
+from features.champion import Scorer
+from features.errors import BundleRefused, LotRiskError, RegistryFault, UnknownVersion
+from features.histories import Histories
+from features.score import Policy
+from features.site import Site
+from features.times import read_moment
+from serving.answers import Answer, Call, answer
+from serving.database import open_database
+from serving.lane import Lane
+from serving.loaded import Follower, Loaded
+from serving.lot import lots_with, what_is_known
+from serving.metrics import Metrics
+from serving.models import model_versions
+from serving.monitor import REPORTS
+from serving.problems import Problem
+from serving.published import FOLDER, open_file
+from serving.queries import LotsQuery
+from serving.score_log import LoggedScores, ScoreLog, scores_of_lot
+from serving.standing import Standing, cursor_of, read_cursor
+
+QUICK = 64  # lots: calls of so many are scored in a moment and need not wait behind ten thousand
+BATCH = 256  # lots of quick calls that are scored together
+REASONS = 10  # of a lot that a person looks at
+HISTORY = 500  # scores of a lot shown over time
+NOT_RUN = {"verdict": "not_run", "detail": "nobody has looked yet; run lotrisk monitor"}
+_STALE_CHECKS = 10  # refreshes missed in a row before the histories count as out of date
+_FAULTS = {UnknownVersion: "unknown_version", BundleRefused: "bundle_refused", RegistryFault: "registry_fault"}
+
+
+class Service:
+    """One worker's state: what is loaded, the score log, and the two lanes in which calls are scored."""
+
+    def __init__(self, site: Site, metrics: Metrics) -> None:
+        self._site, self._metrics = site, metrics
+        self._policy = Policy(site.rules, site.language, site.stale)
+        self.log = ScoreLog(site.database_url, spill=site.state_dir / FOLDER / "unlogged")
+        self._engine: sa.Engine = open_database(site.database_url)
+        self._follower = Follower(site, told=metrics.told)
+        self._quick: Lane[Call, Answer] = Lane(self._answer, size=lambda call: len(call.lots), most=BATCH)
+        self._long: Lane[Call, Answer] = Lane(self._one_by_one, size=lambda call: len(call.lots), most=1)
+
+    def start(self) -> None:
+        self.log.start()
+        self._follower.start()
+
+    async def wait(self, seconds: float) -> None:
+        """Returns when there is something to score with, at the latest after `seconds`."""
+        until = monotonic() + seconds
+        while monotonic() < until and (self.loaded.scorer is None or self.loaded.histories is None):
+            await asyncio.sleep(0.05)
+
+    def close(self) -> None:
+        """Lets what is being scored end, then writes what waits to be logged."""
+        self._quick.close()
+        self._long.close()
+        self._follower.close()
+        self.log.close()
+        self._engine.dispose()
+
+    @property
+    def site_name(self) -> str:
+        return self._site.name
+
+    @property
+    def language(self) -> str:
+        return self._site.language
+
+    @property
+    def timezone(self) -> str:
+        return self._site.timezone
+
+    @property
+    def loaded(self) -> Loaded:
+        return self._follower.now
+
+    async def scores(self, call: Call) -> Answer:
+        """Problem `not_ready` while there is nothing to score with."""
+        self._ready()
+        quick = not call.reasons and len(call.lots) <= QUICK
+        given = await (self._quick if quick else self._long).ask(call)
+        for result in given["results"]:
+            self._metrics.lots.labels(result.get("decision", "problem")).inc()
+        return given
+
+    async def lots(self, filters: Mapping[str, str], *, sort: str, cursor: str | None, limit: int) -> Answer:
+        """A page of the stored scores. Problem for filters, sorts and cursors that cannot be used."""
+        query = LotsQuery.read(filters, sort=sort, timezone=self.timezone)
+        return await run_in_threadpool(self._lots, query, cursor, limit)
+
+    async def lot(self, lot_id: str, *, language: str = "", as_of: int | None = None) -> Answer:
+        """What is known of a lot, and its score as of now. Problem `unknown_lot`, which is a LookupError."""
+        given = await self.scores(Call([lot_id], as_of, REASONS, language or self.language))
+        result = given["results"][0]
+        _, histories = self._ready()
+        known = await run_in_threadpool(what_is_known, histories, lot_id, _us(given["as_of"]))
+        if known is None:
+            raise Problem("unknown_lot", result["problem"]["detail"])
+        history, fault = await run_in_threadpool(self._history, lot_id)
+        score = None if "problem" in result else result
+        return known | {
+            "score": score,
+            "problem": result.get("problem"),
+            "history": history,
+            "history_problem": fault or None,
+        }
+
+    async def models(self) -> Answer:
+        now = self.loaded
+        champion = "" if now.champion.startswith("rate ") else now.champion
+        return await run_in_threadpool(
+            model_versions,
+            self._site.state_dir,
+            site=self._site.name,
+            champion=champion,
+            scorer=now.scorer,
+            refused=now.refused,
+        )
+
+    async def drift(self) -> Answer:
+        return await run_in_threadpool(self._report, "drift.json")
+
+    async def performance(self) -> Answer:
+        return await run_in_threadpool(self._report, "performance.json")
+
+    async def promote(self, version: str, *, reason: str) -> Answer:
+        """Makes a version the champion, in a process of its own: MLflow takes seconds to import."""
+        loop = asyncio.get_running_loop()
+        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+            try:
+                replaced = await loop.run_in_executor(pool, _promote, self._site, version, reason)
+            except tuple(_FAULTS) as fault:
+                raise Problem(_FAULTS[type(fault)], str(fault)) from None
+        return {"champion": version, "replaced": replaced}
+
+    def ready(self, now: int) -> Answer:
+        """Whether this worker can do all it should, and what not."""
+        loaded = self.loaded
+        bundle = loaded.scorer is not None and loaded.scorer.bundle is not None
+        refused = loaded.refused or ("" if bundle else "no version has been promoted")
+        published = loaded.published
+        old = published.checked_at + _STALE_CHECKS * max(self._site.refresh_every, 30_000_000) < now
+        late = published.fault or (f"the sources were last looked at at {iso(published.checked_at)}" if old else "")
+        checks = {
+            "bundle": {"ok": not refused, "detail": refused or f"version {loaded.scorer and loaded.scorer.version}"},
+            "histories": {
+                "ok": loaded.histories is not None and not old,
+                "detail": late or f"read at {iso(published.read_at)}"
+                if loaded.histories is not None
+                else published.fault or "not read yet",
+            },
+            "database": {"ok": self.log.healthy, "detail": self.log.fault or "takes scores"},
+        }
+        return {"ready": all(check["ok"] for check in checks.values()), "checks": checks}
+
+    def _ready(self) -> tuple[Scorer, Histories]:
+        now = self.loaded
+        if now.scorer is None or now.histories is None:
+            why = now.refused if now.scorer is None else now.published.fault
+            raise Problem("not_ready", why or "the histories have not been read yet; try again in a moment")
+        return now.scorer, now.histories
+
+    def _answer(self, calls: Sequence[Call]) -> list[Answer]:
+        """Many calls as one batch. What breaks one of them must not break the others: they are then scored alone."""
+        try:
+            return self._scored(calls)
+        except Exception:
+            if len(calls) == 1:
+                raise
+            return self._one_by_one(calls)
+
+    def _one_by_one(self, calls: Sequence[Call]) -> list[Any]:
+        given: list[Any] = []
+        for call in calls:
+            try:
+                given += self._scored([call])
+            except Exception as fault:  # raised again where the call waits
+                given.append(fault)
+        return given
+
+    def _scored(self, calls: Sequence[Call]) -> list[Answer]:
+        scorer, histories = self._ready()
+        policy = replace(self._policy, language=calls[0].language or self.language)
+        return answer(calls, scorer, histories, policy, timezone=self.timezone, now=_now(), log=self._logged)
+
+    def _logged(self, scores: LoggedScores) -> bool:
+        kept = self.log.put(scores) and self.log.healthy
+        if not kept:
+            self._metrics.unlogged.inc(len(scores.lot_id))
+        return kept
+
+    def _lots(self, query: LotsQuery, cursor: str | None, limit: int) -> Answer:
+        standing, start = self.loaded.standing, 0
+        if cursor is not None:
+            name, start = read_cursor(cursor, query.asked)
+            standing = self._run(name)
+        if standing is None:
+            empty: Answer = {"items": [], "next": None, "total": 0, "as_of": None, "model_version": None}
+            return empty
+        wanted = query.wanted
+        if query.supplier_lot is not None:
+            wanted = replace(wanted, lots=lots_with(self._ready()[1], query.supplier_lot))
+        items, total = standing.page(wanted, sort=query.sort, start=start, limit=limit)
+        end = start + len(items)
+        following = cursor_of(standing, end, query.asked) if end < total else None
+        return {"items": items, "next": following, "total": total, **standing.said}
+
+    def _run(self, name: str) -> Standing:
+        """The scoring run that a cursor names."""
+        now = self.loaded.standing
+        if now is not None and now.name == name:
+            return now
+        try:
+            if name.removesuffix(".arrow").isdigit():
+                return Standing(open_file(self._site.state_dir, name))
+        except (OSError, pa.ArrowInvalid):
+            pass  # gone: said below
+        raise Problem("cursor_expired", "the scores that this cursor was about are gone; start again without it")
+
+    def _history(self, lot_id: str) -> tuple[list[Answer], str]:
+        """Scores over time, and why there are none if the database does not answer."""
+        try:
+            rows = scores_of_lot(self._engine, lot_id, limit=HISTORY)
+        except LotRiskError as fault:
+            return [], str(fault)
+        return [{**row, "as_of": iso(row["as_of"]), "asked_at": iso(row["asked_at"])} for row in rows], ""
+
+    def _report(self, name: str) -> Answer:
+        try:
+            found: Answer = json.loads((self._site.state_dir / REPORTS / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return dict(NOT_RUN)
+        return found
+
+
+def _promote(site: Site, version: str, reason: str) -> str | None:
+    from serving.registry import promote
+
+    sys.stdout = sys.stderr
+    return promote(site.name, version, tracking_uri=site.tracking_uri, state_dir=site.state_dir, reason=reason)
+
+
+def _now() -> int:
+    return time_ns() // 1000
+
+
+def _us(text: str) -> int:
+    return read_moment(text, "UTC")

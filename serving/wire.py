@@ -1,0 +1,297 @@
+"""The wire shapes as the OpenAPI document tells them, and what is read from queries. Answers are not built from these:
+making a model object of every result would take longer than scoring it.
+"""
+
+from importlib import metadata
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from features.settings import nearest
+from serving.bodies import MOST_LOTS, MOST_REASONS
+from serving.problems import MEDIA_TYPE, Problem
+from serving.queries import DECISIONS, FILTERS
+from serving.standing import OF_LOTS, SORTS
+
+Decision = Literal["release", "inspect", "hold", "cannot_assess"]
+CSV_COLUMNS = (
+    "lot_id",
+    *OF_LOTS,
+    "quantity",
+    "produced_at",
+    "shipped_at",
+    "risk",
+    "expected_cost",
+    "decision",
+    "warnings",
+    "model_version",
+    "as_of",
+    "features_as_of",
+)
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457. `code` is the last part of `type`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+class Reason(BaseModel):
+    """A SHAP contribution, in the model's margin (log odds)."""
+
+    feature: str
+    text: str
+    value: float | str | None
+    contribution: float
+
+
+class Rests(BaseModel):
+    """What a score rests on."""
+
+    code: str
+    detail: str
+
+
+class Result(BaseModel):
+    """A lot scored. `risk`: probability of failing; `expected_cost`: that of releasing."""
+
+    lot_id: str
+    risk: float
+    expected_cost: float
+    decision: Decision
+    reasons: list[Reason]
+    model_version: str
+    as_of: str
+    features_as_of: str | None
+    warnings: list[Rests]
+
+
+class Unscored(BaseModel):
+    """A lot that could not be scored, in its place."""
+
+    lot_id: str | None
+    problem: ProblemDetails
+
+
+class ScoresAnswer(BaseModel):
+    """In the order and of the length sent."""
+
+    as_of: str
+    model_version: str
+    results: list[Result | Unscored]
+
+
+class ListedLot(BaseModel):
+    """An open lot by its stored score."""
+
+    lot_id: str
+    product_id: str | None
+    line_id: str | None
+    customer_id: str | None
+    quantity: int
+    produced_at: str
+    shipped_at: str | None
+    risk: float
+    expected_cost: float
+    decision: Decision
+    warnings: list[str]
+    model_version: str
+    as_of: str
+    features_as_of: str | None
+
+
+class LotsAnswer(BaseModel):
+    """A page. `next`: cursor of the following one; `total`: of all pages."""
+
+    items: list[ListedLot]
+    next: str | None
+    total: int
+    as_of: str | None
+    model_version: str | None
+
+
+class LotAnswer(BaseModel):
+    """What is known of a lot."""
+
+    lot_id: str
+    lot: dict[str, Any]
+    score: Result | None
+    problem: ProblemDetails | None
+    history: list[dict[str, Any]]
+    history_problem: str | None
+    genealogy: list[dict[str, Any]]
+    measurements: list[dict[str, Any]]
+    shipments: list[dict[str, Any]]
+    returns: list[dict[str, Any]]
+    dispositions: list[dict[str, Any]]
+    outcomes: list[dict[str, Any]]
+
+
+class ModelsAnswer(BaseModel):
+    """Versions, the latest first. `serving`: what scores now; `problem`: why a newer champion does not."""
+
+    site: str
+    champion: str | None
+    serving: str | None
+    rate: str | None
+    problem: str | None
+    versions: list[dict[str, Any]]
+
+
+class PromoteAnswer(BaseModel):
+    """`replaced`: the champion before; null: none, or the version was champion already."""
+
+    champion: str
+    replaced: str | None
+
+
+class ReportAnswer(BaseModel):
+    """What `lotrisk monitor` wrote last; `verdict` is `not_run` before that."""
+
+    model_config = {"extra": "allow"}
+
+    verdict: str
+    detail: str
+
+
+class HealthAnswer(BaseModel):
+    """The process lives."""
+
+    alive: bool
+
+
+class ReadyAnswer(BaseModel):
+    """`checks`: bundle, histories and database, each {"ok", "detail"}."""
+
+    ready: bool
+    checks: dict[str, dict[str, Any]]
+
+
+_RECORD = {
+    "type": "object",
+    "description": "A lot told with the call, by the canonical columns; further fields of lot are its attributes.",
+    "required": ["lot"],
+    "additionalProperties": False,
+    "properties": {
+        "lot": {
+            "type": "object",
+            "required": ["lot_id", "product_id", "produced_at"],
+            "properties": {
+                "lot_id": {"type": "string"},
+                "product_id": {"type": "string"},
+                "produced_at": {"type": "string", "format": "date-time"},
+            },
+        },
+        "measurements": {"type": "array", "items": {"type": "object"}},
+        "genealogy": {"type": "array", "items": {"type": "object"}},
+    },
+}
+SCORES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["lots"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "lots": {
+                            "type": "array",
+                            "maxItems": MOST_LOTS,
+                            "items": {"anyOf": [{"type": "string"}, _RECORD]},
+                        },
+                        "as_of": {"type": ["string", "null"], "format": "date-time"},
+                        "reasons": {"type": "integer", "minimum": 0, "maximum": MOST_REASONS, "default": 0},
+                    },
+                }
+            }
+        },
+    }
+}
+PROMOTE = {
+    "requestBody": {
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {"reason": {"type": "string", "maxLength": 1000}},
+                }
+            }
+        }
+    }
+}
+
+
+def _asked(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+
+
+_FILTERED: dict[str, dict[str, Any]] = {
+    "decision": {"type": "string", "enum": list(DECISIONS)},
+    "min_risk": {"type": "number", "minimum": 0, "maximum": 1},
+}
+LOTS = {
+    "parameters": [
+        *(_asked(name, f"only lots of this {name}", **_FILTERED.get(name, {"type": "string"})) for name in FILTERS),
+        _asked(
+            "sort",
+            "- before the name: the greatest first",
+            type="string",
+            enum=[*(f"-{name}" for name in SORTS), *SORTS],
+            default="-risk",
+        ),
+        _asked("limit", "lots a page", type="integer", minimum=1, maximum=1000, default=100),
+        _asked("cursor", "`next` of the page before, with the same filters and sort", type="string"),
+        _asked("format", "csv: all lots as CSV, like Accept: text/csv", type="string", enum=["json", "csv"]),
+    ]
+}
+LOT = {"parameters": [_asked("as_of", "what was known strictly before; absent: now", type="string")]}
+
+
+def answers(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """For FastAPI: what a route answers, and that everything else is a problem."""
+    return {
+        200: {"model": model},
+        "default": {
+            "description": "A problem (RFC 9457)",
+            "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}},
+        },
+    }
+
+
+def version() -> str:
+    """Of the distribution."""
+    return metadata.version("lot-risk")
+
+
+def query_of(request: Request, names: tuple[str, ...]) -> dict[str, str]:
+    """The query's parameters; Problem `invalid_request` for one that is unknown or stands there twice."""
+    asked: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in names:
+            raise Problem("invalid_request", f"unknown parameter {name[:100]}{nearest(name, names)}")
+        if name in asked:
+            raise Problem("invalid_request", f"parameter {name} stands in the query twice")
+        asked[name] = value
+    return asked
+
+
+def whole(name: str, text: str, *, least: int, most: int) -> int:
+    """A whole number of a query."""
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not least <= int(text) <= most:
+        raise Problem("invalid_request", f"{name} must be a whole number from {least} to {most}, found {text[:100]}")
+    return int(text)
+
+
+def reason_of(sent: Any) -> str:
+    """Why a version is promoted, from the body."""
+    if not isinstance(sent, dict) or set(sent) - {"reason"} or not isinstance(sent.get("reason", ""), str):
+        raise Problem("invalid_request", 'the body must be nothing or {"reason": text}')
+    return str(sent.get("reason", ""))[:1000]

@@ -1,0 +1,231 @@
+"""The service's database on both servers: opened, brought up to date, and its faults."""
+
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from features.errors import DatabaseUnreachable, LotRiskError, SettingsError
+from serving.database import check_writable, database_name, migrate, open_database, reached
+from serving.score_rows import SCORES
+from tests.serving.unsteady import postgres_schema
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of the test's own, with nothing in it."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'a folder, 100% new' / 'lotrisk.db'}"
+    else:
+        with postgres_schema() as made:
+            yield made
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[sa.Engine]:
+    opened = open_database(url)
+    yield opened
+    opened.dispose()
+
+
+def test_migrating_makes_the_tables_that_the_code_speaks_of(url: str, engine: sa.Engine) -> None:
+    migrate(url)
+    with engine.connect() as connection:
+        made = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(made, SCORES.metadata) == []
+
+
+def test_a_table_that_differs_from_the_code_is_noticed(url: str, engine: sa.Engine) -> None:
+    migrate(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE scores ADD COLUMN stray INTEGER")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SCORES.metadata) != []
+
+
+def test_migrating_again_keeps_what_is_there(url: str, engine: sa.Engine) -> None:
+    migrate(url)
+    row = {"batch": b"x" * 16, "position": 0, "lot_id": "L1", "as_of": 1, "asked_at": 2, "decision": "hold"}
+    with engine.begin() as connection:
+        connection.execute(SCORES.insert().values(**row, model_version="1", source="api", vector=b""))
+    migrate(url)
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(SCORES.c.lot_id)).scalars().all() == ["L1"]
+
+
+def test_four_processes_migrate_at_once(url: str, engine: sa.Engine) -> None:
+    start = f"from serving.database import migrate\ninput()\nmigrate({url!r})"
+    started = [
+        subprocess.Popen([sys.executable, "-c", start], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("now\n")
+        process.stdin.flush()
+    told = [process.communicate(timeout=60)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0, 0], told
+    check_writable(engine, "scores")
+
+
+def test_a_database_of_a_newer_version_is_refused(url: str, engine: sa.Engine) -> None:
+    migrate(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(LotRiskError, match="is at revision 9999 and this lot-risk knows up to 0001: a newer one"):
+        migrate(url)
+
+
+def test_opening_makes_nothing(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'lotrisk.db'}")
+    with pytest.raises(DatabaseUnreachable, match=r"lotrisk\.db: unable to open database file"), reached(engine):
+        engine.connect()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DatabaseUnreachable, match="its folder cannot be made"):
+        migrate(f"sqlite:///{tmp_path / 'file' / 'lotrisk.db'}")
+
+
+def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+    (tmp_path / "lotrisk.db").write_text("no database " * 100)
+    with pytest.raises(DatabaseUnreachable, match="file is not a database"):
+        migrate(f"sqlite:///{tmp_path / 'lotrisk.db'}")
+
+
+def test_sqlite_writes_ahead_and_to_the_disk(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'lotrisk.db'}"
+    migrate(url)
+    engine = open_database(url)
+    with engine.connect() as connection:
+        asked = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked] == ["wal", 2, 1, 2000]
+    engine.dispose()
+
+
+def test_a_moved_file_is_noticed_and_found_again(tmp_path: Path) -> None:
+    file = tmp_path / "lotrisk.db"
+    migrate(f"sqlite:///{file}")
+    engine = open_database(f"sqlite:///{file}")
+    check_writable(engine, "scores")
+    file.rename(tmp_path / "away.db")
+    with pytest.raises(DatabaseUnreachable, match="unable to open"):
+        check_writable(engine, "scores")
+    (tmp_path / "away.db").rename(file)
+    check_writable(engine, "scores")
+    engine.dispose()
+
+
+def test_a_locked_file_takes_no_writes_and_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "lotrisk.db"
+    migrate(f"sqlite:///{file}")
+    engine = open_database(f"sqlite:///{file}")
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DatabaseUnreachable, match="database is locked"):
+        check_writable(engine, "scores")
+    other.close()
+    check_writable(engine, "scores")
+    engine.dispose()
+
+
+def test_a_database_without_the_table_takes_no_writes(url: str, engine: sa.Engine) -> None:
+    migrate(url)
+    with pytest.raises(DatabaseUnreachable, match="nowhere"):
+        check_writable(engine, "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "read-only, a standby perhaps"),
+        ("SET ROLE pg_monitor", "scores takes no rows from this user"),
+    ],
+)
+def test_a_server_that_takes_no_writes_is_noticed(sql: str, said: str) -> None:
+    with postgres_schema() as url:
+        migrate(url)
+        engine = open_database(url)
+        with engine.begin() as connection:
+            schema = connection.exec_driver_sql("SELECT current_schema()").scalar()
+            connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO pg_monitor")
+        engine.dispose()
+        sa.event.listen(engine, "connect", lambda connection, _: (connection.execute(sql), connection.commit()))
+        with pytest.raises(DatabaseUnreachable, match=said):
+            check_writable(engine, "scores")
+        engine.dispose()
+
+
+def test_a_server_that_never_answers_is_given_up_within_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        engine = open_database(f"postgresql+psycopg://me@127.0.0.1:{mute.getsockname()[1]}/x")
+        with pytest.raises(DatabaseUnreachable, match="timeout"):
+            check_writable(engine, "scores")
+
+
+def test_a_statement_does_not_run_for_minutes() -> None:
+    with postgres_schema() as url:
+        engine = open_database(url)
+        with engine.connect() as connection:
+            asked = [
+                connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("statement_timeout", "lock_timeout")
+            ]
+        assert asked == ["10s", "5s"]
+        engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:wagtail@127.0.0.1:1/x",
+        "postgresql+psycopg://me@127.0.0.1:1/x?password=wagtail",
+        "postgresql+psycopg://me:wag%40tail@127.0.0.1:1/x",
+        "postgresql+psycopg://wagtail:wagtail@nowhere.invalid/x",
+    ],
+)
+def test_no_password_stands_in_a_fault(url: str) -> None:
+    engine = open_database(url)
+    with pytest.raises(DatabaseUnreachable) as asked:
+        check_writable(engine, "scores")
+    with pytest.raises(DatabaseUnreachable) as migrated:
+        migrate(url)
+    for told in (str(asked.value), str(migrated.value)):
+        assert "wagtail" not in told and "wag@tail" not in told and "\n" not in told
+        assert "database x on PostgreSQL at" in told
+    assert asked.value.__cause__ is None and asked.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "wagtail",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://me:wagtail@db/x",
+        "postgres://me:wagtail@db/x",
+        "postgresql+asyncpg://me:wagtail@db/x",
+        "postgresql+psycopg://me:pass@wagtail@db/x",
+        "postgresql+psycopg://me:pass@wag/tail@db:5432/x",
+        "postgresql+psycopg://me:secret@db:wagtail/x",
+    ],
+)
+def test_an_unusable_url_is_refused_without_being_repeated(url: str) -> None:
+    for use in (open_database, migrate):
+        with pytest.raises(SettingsError, match=r"^\[site\] database") as refused:
+            use(url)
+        assert "wag" not in str(refused.value) and "tail@" not in str(refused.value)
+
+
+def test_the_name_of_a_database_has_no_user_and_no_options() -> None:
+    engine = open_database("postgresql://me:wagtail@db:6000/lots?options=-csearch_path%3Dx")
+    assert database_name(engine.url) == "database lots on PostgreSQL at db:6000"
