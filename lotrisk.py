@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from features.champion import Scorer
     from features.reading import Reading
     from features.site import Site
+    from serving.monitor import Monitored
     from training.train import Trained
 
 SITE = click.argument("site", type=click.Path(path_type=Path))
@@ -180,6 +182,23 @@ def serve(site: Path, host: str, port: int, workers: int) -> None:
 
 
 @main.command()
+@SITE
+@click.option("--out", type=click.Path(path_type=Path), help="A folder that gets copies of what is written.")
+@AS_JSON
+def monitor(site: Path, out: Path | None, as_json: bool) -> None:
+    """Compare logged scores with training (drift) and with what came of the lots (performance).
+
+    Writes drift.json, performance.json and drift.html into .lotrisk/reports; the service shows them.
+    """
+    settings = _site(site)
+    found = _monitor(settings, _read(settings), out)
+    if as_json:
+        print_json({"drift": found.drift, "performance": found.performance, "written": found.written})
+        return
+    click.echo("\n".join([*found.told, *(f"wrote {path}" for path in found.written)]))
+
+
+@main.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Of the factory.")
 @click.option("--lots", default=4000, type=click.IntRange(100), show_default=True, help="Lots in three years.")
@@ -265,6 +284,28 @@ def _train(site: "Site", reading: "Reading", *, until: int, seed: int, quiet: bo
     if not quiet:
         console().print(trained.table, *trained.told, sep="\n")
     return trained, verdict.promote
+
+
+def _monitor(site: "Site", reading: "Reading", out: Path | None) -> "Monitored":
+    """Labels come from training, scores from the log: here they meet."""
+    from features.champion import read_scorer
+    from serving.database import migrate, open_database
+    from serving.monitor import monitor as run
+    from serving.performance import Judged
+    from serving.score_log import scores_between
+    from training.fit import known_by
+
+    now = _now()
+    known = known_by(reading.histories, site.rules, until=now)
+    lots, labels, judged = known.histories.ids["lot"], known.labels, known.judgements
+    outcome = Judged(lots, judged.lot, judged.as_of, labels.failed, labels.mature, labels.cut)
+    migrate(site.database_url)
+    engine = open_database(site.database_url)
+    try:
+        bundle, scores = read_scorer(site.state_dir).bundle, partial(scores_between, engine)
+        return run(site, bundle=bundle, scores=scores, judged=outcome, now=now, out=out)
+    finally:
+        engine.dispose()
 
 
 def _backtest(

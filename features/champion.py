@@ -1,5 +1,6 @@
 """What scores: the champion's bundle, or while there is none a shrunk trailing rate."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def read_scorer(state_dir: Path) -> Scorer:
             f"{state_dir / 'champion'} names version {version}, but {folder} is not there. Promote another."
         )
     return Scorer(read_bundle(folder), rate)
+
+
+def scorer_state(state_dir: Path) -> tuple[object, ...]:
+    """What `read_scorer` would read, cheaply: names, sizes and times of files. Equal: nothing has changed."""
+    version = _said(state_dir / "champion")
+    files: list[tuple[str, int, int]] = []
+    if version:
+        with suppress(OSError):  # being written or gone: the next look sees another state
+            for file in sorted((state_dir / "bundles" / version).iterdir()):
+                found = file.stat()
+                files.append((file.name, found.st_size, found.st_mtime_ns))
+    return (version, _said(state_dir / "rate"), *files)
 
 
 def _said(file: Path) -> str:

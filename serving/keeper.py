@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from features.card import code_fingerprint
-from features.champion import Scorer, read_scorer
+from features.champion import Scorer, read_scorer, scorer_state
 from features.errors import LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, content_hash, read_mapped, write_mapped
@@ -41,7 +41,7 @@ class Keeper:
         self._published = read_published(site.state_dir)
         self._histories: Histories | None = None
         self._scorer: Scorer | None = None
-        self._refused = ""
+        self._state: tuple[object, ...] = ()
         self._signature: str | None = None
         self._asked_registry = 0
         self._sweep()
@@ -85,21 +85,19 @@ class Keeper:
         return None
 
     def _read_scorer(self) -> bool:
-        """Whether another model scores now than before."""
+        """Whether another model scores now than before. A refused one is read again when its files change."""
+        state = scorer_state(self._site.state_dir)
+        if state == self._state:
+            return False
+        self._state = state
         try:
             scorer = read_scorer(self._site.state_dir)
         except LotRiskError as refused:
-            if self._scorer is None:
-                raise
-            if str(refused) != self._refused:
-                log.error("%s", refused)
-            self._refused = str(refused)
+            log.error("%s", refused)
             return False
-        self._refused = ""
-        if self._scorer is not None and scorer.version == self._scorer.version:
-            return False
+        changed = self._scorer is None or scorer.version != self._scorer.version
         self._scorer = scorer
-        return True
+        return changed
 
     def _refresh(self, now: int) -> bool:
         """Reads the sources if they may have changed; whether they did."""

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.card import iso
-from features.champion import Scorer, read_scorer
+from features.champion import Scorer, read_scorer, scorer_state
 from features.errors import BundleRefused, LotRiskError
 from features.histories import Histories
 from features.mapped import read_mapped
@@ -31,7 +31,9 @@ class Loaded:
 
     scorer: Scorer | None = None
     champion: str = ""
-    """What the file says, loaded or refused."""
+    """What the file says, loaded or refused; "": nothing."""
+    state: tuple[object, ...] = ()
+    """Of the bundle's files when they were last read."""
     refused: str = ""
     histories: Histories | None = None
     standing: Standing | None = None
@@ -80,17 +82,17 @@ class Follower:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     def _with_bundle(self, loaded: Loaded) -> Loaded:
-        champion = said(self._site, "champion") or f"rate {said(self._site, 'rate')}"
-        if champion == loaded.champion and loaded.scorer is not None and not loaded.refused:
+        state = scorer_state(self._site.state_dir)
+        if state == loaded.state:
             return loaded
+        champion = str(state[0])
         try:
             scorer = read_scorer(self._site.state_dir)
         except LotRiskError as refused:
-            if str(refused) != loaded.refused:
-                log.error("version %s is refused: %s", champion, refused)
-            return replace(loaded, champion=champion, refused=str(refused))
+            log.error("version %s is refused: %s", champion, refused)
+            return replace(loaded, champion=champion, state=state, refused=str(refused))
         log.info("scores now come from %s", scorer.version)
-        return replace(loaded, champion=champion, scorer=scorer, refused="")
+        return replace(loaded, champion=champion, state=state, scorer=scorer, refused="")
 
     def _with_published(self, loaded: Loaded, published: Published) -> Loaded:
         state, old = self._site.state_dir, loaded.published
@@ -120,11 +122,3 @@ def warm(scorer: Scorer, histories: Histories, policy: Policy) -> None:
         score(scorer, histories, policy, judged)
     except BundleRefused as refused:  # features that these histories do not have: said with each answer
         log.error("%s", refused)
-
-
-def said(site: Site, name: str) -> str:
-    """What a small file of the state folder says; "" where it is not there."""
-    try:
-        return (site.state_dir / name).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return ""

@@ -33,7 +33,9 @@ _WIDEST = 2**64
 class Scores(Protocol):
     """`serving.score_log.scores_between` with its engine bound."""
 
-    def __call__(self, start: int, end: int, /, *, model_version: str | None = None) -> Iterator["pa.Table"]: ...
+    def __call__(
+        self, start: int, end: int, /, *, model_version: str | None = None, vectors: bool = True
+    ) -> Iterator["pa.Table"]: ...
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def _performance(site: Site, scores: Scores, judged: Judged, *, now: int) -> dic
     rule = site.rules.decision
     oldest = OLDEST if rule.again_every is None else min(OLDEST, rule.again_every)
     late = LATE if rule.at == "produced_at" else 0
-    predicted = predictions(judged, scores(now - SINCE - oldest, now), oldest=oldest, late=late)
+    predicted = predictions(judged, scores(now - SINCE - oldest, now, vectors=False), oldest=oldest, late=late)
     return performance(judged, predicted, start=now - SINCE, until=now)
 
 

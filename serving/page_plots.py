@@ -68,13 +68,13 @@ def measurements(rows: Rows, *, language: str) -> str:
     if not strips:
         return ""
     drawn = strips[:MOST_CHARACTERISTICS]
-    sheet = Sheet(WIDTH, 30 + 40 * len(drawn))
-    axes = sheet.axes(left=4, right=4, top=26, bottom=4)
+    sheet = Sheet(WIDTH, 38 + 40 * len(drawn))
+    axes = sheet.axes(left=4, right=4, top=34, bottom=4)
     axes.set(xlim=(-0.2, 1.2), ylim=(len(drawn) - 0.25, -0.62))
     axes.axis("off")
     for at, word in ((0, "plot.lower"), (1, "plot.upper")):
         axes.vlines([at] * len(drawn), *_ends(len(drawn)), color=MUTED, lw=1.4, zorder=1)
-        axes.text(at, -0.68, sheet.said(say(word)), ha="center", color=MUTED, size=SMALL)
+        axes.text(at, -0.86, sheet.said(say(word)), ha="center", color=MUTED, size=SMALL)
     for at, strip in enumerate(drawn):
         axes.axhspan(at - 0.14, at + 0.14, 0.2 / 1.4, 1.2 / 1.4, color=FAINT, zorder=0)
         axes.text(-0.2, at - 0.27, sheet.said(_short(strip[0])), size=12, color=INK)
@@ -125,15 +125,16 @@ def reliability(bins: Rows, *, language: str) -> str:
 
 def performance(months: Rows, *, language: str) -> str:
     """Predicted risk beside the share that failed, a place a month; shaded where too young."""
-    say, rows = speaker(language), [row for row in months if row["predicted"] is not None]
-    if not rows:
+    say, rows = speaker(language), list(months)
+    told = [place for place, row in enumerate(rows) if row["predicted"] is not None]
+    if not told:
         return ""
     sheet = Sheet(WIDTH, 260)
     axes = sheet.axes(left=46, right=14, top=34, bottom=26)
     places = list(range(len(rows)))
     axes.plot(
-        places,
-        [row["predicted"] for row in rows],
+        told,
+        [rows[place]["predicted"] for place in told],
         "_",
         color=AMBER,
         ms=14,

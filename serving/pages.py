@@ -133,7 +133,7 @@ async def _lot(source: PageSource, lot_id: str, language: str) -> _Shown:
         if fault.code != "unknown_lot":
             raise
         return _Shown("unknown_lot.html", {"lot_id": lot_id}, fault.status)
-    values = {"lot_id": lot_id} | {name: answer[name] for name in ("lot", "score", "problem")}
+    values = {"lot_id": lot_id} | {name: answer.get(name) for name in ("lot", "score", "problem", "history_problem")}
     return _Shown("lot.html", values | {name: answer.get(name, []) for name in RECORDS})
 
 

@@ -30,10 +30,11 @@ MISSING = "(missing)"
 WITHOUT = "drift.html needs the extra `monitor`: pip install 'lot-risk[monitor]'"
 _QUIET = {"DO_NOT_TRACK": "1", "ITERATIVE_DO_NOT_TRACK": "true", "PYTHONWARNINGS": "ignore"}
 _STYLE = (
-    "#lot-risk{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}"
+    "#lot-risk{font:15px/1.5 sans-serif;max-width:68rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}"
     "#lot-risk h1{font-size:1.6rem}#lot-risk .verdict{font-size:1.2rem;border-left:.4rem solid #444;padding-left:1rem}"
-    "#lot-risk table{border-collapse:collapse;width:100%}#lot-risk td,#lot-risk th{padding:.25rem .6rem;"
-    "border-bottom:1px solid #ccc;text-align:right}#lot-risk td:first-child,#lot-risk th:first-child{text-align:left}"
+    "#lot-risk table{border-collapse:collapse;width:100%}"
+    "#lot-risk td,#lot-risk th{padding:.25rem .6rem;border-bottom:1px solid #ccc;text-align:right;white-space:nowrap}"
+    "#lot-risk td:first-child,#lot-risk th:first-child{text-align:left;white-space:normal}"
 )
 _WORDS = {"drift": "Drifted", "none": "No drift", "unclear": "Unclear"}
 

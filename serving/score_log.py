@@ -248,26 +248,24 @@ class ScoreLog:
 
 def scores_of_lot(engine: sa.Engine, lot_id: str, *, limit: int) -> list[dict[str, Any]]:
     """The lot's latest `limit` scores in the order in which they were asked for; times in microseconds UTC."""
-    columns = [SCORES.c[name] for name in SHOWN]
-    latest = (
-        sa.select(*columns)
-        .where(SCORES.c.lot_id == plain(lot_id))
-        .order_by(SCORES.c.asked_at.desc(), SCORES.c.id.desc())
-        .limit(limit)
-    )
+    of_lot = sa.select(*(SCORES.c[name] for name in SHOWN)).where(SCORES.c.lot_id == plain(lot_id))
+    latest = of_lot.order_by(SCORES.c.asked_at.desc(), SCORES.c.id.desc()).limit(limit)
     with reached(engine), engine.connect() as connection:
         return [dict(row) for row in connection.execute(latest).mappings()][::-1]
 
 
 def scores_between(
-    engine: sa.Engine, start: int, end: int, *, model_version: str | None = None
+    engine: sa.Engine, start: int, end: int, *, model_version: str | None = None, vectors: bool = True
 ) -> "Iterator[pa.Table]":
     """Scores asked for in [start, end), microseconds UTC, in that order, as tables of a few thousand rows.
+
+    `vectors`: with what the model saw, most of the bytes.
 
     Each table is a query of its own, so a slow reader holds no transaction open.
     """
     when, number = SCORES.c.asked_at, SCORES.c.id
-    query = sa.select(number, *(SCORES.c[name] for name in READ)).order_by(when, number).limit(_CHUNK)
+    read = {name: kind for name, kind in READ.items() if vectors or name != "vector"}
+    query = sa.select(number, *(SCORES.c[name] for name in read)).order_by(when, number).limit(_CHUNK)
     query = query.where(when >= start, when < end)
     if model_version is not None:
         query = query.where(SCORES.c.model_version == model_version)
@@ -278,7 +276,7 @@ def scores_between(
         if not rows:
             return
         columns = zip(*(row[1:] for row in rows), strict=True)
-        yield pa.table([pa.array(v, t) for v, t in zip(columns, READ.values(), strict=True)], names=list(READ))
+        yield pa.table([pa.array(v, t) for v, t in zip(columns, read.values(), strict=True)], names=list(read))
         after = query.where(sa.tuple_(when, number) > sa.tuple_(rows[-1].asked_at, rows[-1].id))
 
 

@@ -123,12 +123,11 @@ class Service:
 
     async def models(self) -> Answer:
         now = self.loaded
-        champion = "" if now.champion.startswith("rate ") else now.champion
         return await run_in_threadpool(
             model_versions,
             self._site.state_dir,
             site=self._site.name,
-            champion=champion,
+            champion=now.champion,
             scorer=now.scorer,
             refused=now.refused,
         )

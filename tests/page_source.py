@@ -116,6 +116,8 @@ class Plant:
         if self.refused:
             versions = [version("5", promote=True) | {"champion": True, "problem": problem}, *versions]
             versions[1]["champion"] = False
+            broken = {"figures": {}, "promote": None, "reasons": [], "problem": "card.json is no JSON. Promote another."}
+            versions.append({"version": "0", "champion": False, "serving": False} | broken)
         return {
             "site": self.site_name,
             "champion": "5" if self.refused else "4",
@@ -333,7 +335,7 @@ def month(number: int) -> dict[str, Any]:
         "mature": 330 if mature else 120 if number == 8 else 0,
         "immature_share": 0.0 if mature else 0.64 if number == 8 else 1.0,
         "scored": 330,
-        "predicted": 0.068 + 0.003 * number,
+        "predicted": 0.068 + 0.003 * number if number <= 8 else None,
         "realised": real if number <= 8 else None,
         "realised_low": real - 0.025 if number <= 8 else None,
         "realised_high": real + 0.03 if number <= 8 else None,

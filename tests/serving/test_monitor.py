@@ -75,7 +75,7 @@ def lately(bundle, lots, *, shift=0.0):
     matrix[:, 0] += shift
     logged = table([f"L{lot}" for lot in range(lots)], np.full(lots, NOW - DAY), bundle.risk(matrix), matrix)
 
-    def scores(start, end, /, *, model_version=None):
+    def scores(start, end, /, *, model_version=None, vectors=True):
         assert start < end <= NOW
         yield logged
 

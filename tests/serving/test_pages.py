@@ -433,9 +433,7 @@ def test_the_api_page_lists_routes_and_no_pages(served: Served) -> None:
 
 
 def test_links_stand_below_the_root_of_a_proxy() -> None:
-    app = FastAPI(title="lot-risk", docs_url=None, redoc_url=None, root_path="/quality")
-    app.include_router(pages(Plant()))
-    with serving(app) as at:
+    with serving(app_of(Plant()), root_path="/quality") as at:
         told = httpx.get(at + "/").text
     assert 'href="/quality/check"' in told
     assert 'href="/check"' not in told
