@@ -46,6 +46,11 @@ def stands(known: Any, superseded: Any, as_of: Any) -> Any:
     return (known < as_of) & (superseded >= as_of)
 
 
+def last_before(moments: Array, as_of: Any) -> Any:
+    """The last of ascending `moments` strictly before `as_of`, elementwise; the first of them must be."""
+    return moments[np.searchsorted(moments, as_of) - 1]
+
+
 def hours(moment: Any) -> Any:
     """Whole hours since 2000-01-01T00:00Z, rounded down."""
     return (moment - _EPOCH_2000) // HOUR
@@ -180,17 +185,18 @@ class _Running:
     def before(self, entity: Array, as_of: Array, windows: tuple[int | None, ...], of: Array | None) -> Array:
         """Totals of the rows with time in [as_of - window, as_of); `of`: of those that belong to that owner."""
         base = np.minimum(entity, self._entities) * self._steps.many
-        high = base + self._steps.of(as_of)
-        lows = [base if window is None else base + self._steps.of(as_of - window) for window in windows]
+        back = np.array([[0], *([window or 0] for window in windows)])
+        keys = base + self._steps.of(as_of - back)  # a row of questions a window, and one search for all
+        for place, window in enumerate(windows):
+            if window is None:
+                keys[place + 1] = base
         if of is not None:
-            return self._owned(lows, high, of)
-        upper = self._sums.take(self._keys.searchsorted(high), axis=0)
-        answer = np.empty((len(windows), *upper.shape), dtype=np.int64)
-        for place, low in enumerate(lows):
-            np.subtract(upper, self._sums.take(self._keys.searchsorted(low), axis=0), out=answer[place])
+            return self._owned(keys[1:], keys[0], of)
+        sums = self._sums.take(self._keys.searchsorted(keys), axis=0)
+        answer: Array = sums[0] - sums[1:]
         return answer
 
-    def _owned(self, lows: list[Array], high: Array, of: Array) -> Array:
+    def _owned(self, lows: Array, high: Array, of: Array) -> Array:
         answer = np.zeros((len(lows), len(of), self._sums.shape[1]), dtype=np.int64)
         if self._by_owner is not None:
             question, row = self._by_owner.pairs(of)
@@ -205,27 +211,27 @@ class _Running:
 class _Later:
     """Rows whose own known time is later than their fact's first: corrections, deletions, late joins.
 
-    In a window of w microseconds such a row counts from when it is known until its fact has been known for w: one
-    running total of what came, and one a window of what went.
+    In a window of w microseconds such a row counts from when it is known until its fact has been known for w: it comes
+    and goes, in running totals of the window's own.
     """
 
     def __init__(self, entity: Array, first: Array, known: Array, values: Array, owner: Array | None) -> None:
         self._rows = (entity, first, known, values, owner)
-        self._came = _Running(entity, known, values, owner)
-        self._went: dict[int, _Running] = {}
+        self._windows: dict[int | None, _Running] = {}
 
     def before(self, entity: Array, as_of: Array, windows: tuple[int | None, ...], of: Array | None) -> Array:
-        answer = np.repeat(self._came.before(entity, as_of, (None,), of), len(windows), axis=0)
-        for place, window in enumerate(windows):
-            if window is not None:
-                answer[place] -= self._gone(window).before(entity, as_of, (None,), of)[0]
-        return answer
+        return np.stack([self._in(window).before(entity, as_of, (None,), of)[0] for window in windows])
 
-    def _gone(self, window: int) -> _Running:
-        if window not in self._went:
+    def _in(self, window: int | None) -> _Running:
+        if window not in self._windows:
             entity, first, known, values, owner = self._rows
-            self._went[window] = _Running(entity, np.maximum(first + window, known), values, owner)
-        return self._went[window]
+            if window is not None:
+                gone = np.maximum(first + window, known)
+                entity, known = np.concatenate([entity, entity]), np.concatenate([known, gone])
+                values = np.concatenate([values, -values])
+                owner = None if owner is None else np.concatenate([owner, owner])
+            self._windows[window] = _Running(entity, known, values, owner)
+        return self._windows[window]
 
 
 class _Steps:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -120,6 +121,7 @@ def iso(time: int) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+@cache
 def code_fingerprint() -> str:
     """sha256 over the sources of `features` and lot-risk's version: what decides how a lot becomes a row."""
     try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from features.asof import FOREVER, NO_TIME, Array, before
+from features.asof import FOREVER, NO_TIME, Array, before, last_before
 from features.histories import Histories
 
 
@@ -16,7 +16,7 @@ def features_as_of(histories: Histories, as_of: Array) -> Array:
 def newest(histories: Histories, tables: tuple[str, ...], as_of: Array) -> Array:
     """The same of some tables."""
     told = histories.once(("told", tables), lambda: _told(histories, tables))
-    latest: Array = told[np.searchsorted(told, as_of) - 1]
+    latest: Array = last_before(told, as_of)
     return latest
 
 
@@ -33,9 +33,7 @@ def stale(histories: Histories, limits: Mapping[str, int], as_of: Array) -> dict
 
 
 def _told(histories: Histories, tables: tuple[str, ...]) -> Array:
-    """NO_TIME, then the moments at which any row was told or replaced, ascending: the one before the place where a
-    moment would be put in is the last strictly before it.
-    """
+    """NO_TIME, then the moments at which any row was told or replaced, ascending."""
     lots = histories["lots"]
     made = np.full(len(histories.ids["lot"]) + 1, FOREVER)
     made[lots["lot_id"]] = lots.first

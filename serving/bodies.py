@@ -6,6 +6,7 @@ from typing import Any
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
+from features.asof import before
 from features.settings import nearest
 from features.times import read_moment
 from serving.answers import Call
@@ -77,7 +78,7 @@ def moment(text: str, *, now: int, timezone: str) -> int:
         as_of = read_moment(text, timezone)
     except ValueError as wrong:
         raise Problem("invalid_request", f"as_of: {wrong}") from None
-    if as_of > now:  # the clock of the edge: nothing is known then
+    if before(now, as_of):  # nothing is known then
         raise Problem("future_as_of", f"as_of {text} lies in the future; give a past moment or none")
     return as_of
 

@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from features.asof import MINUTE, within
 from features.card import code_fingerprint
 from features.champion import Scorer, read_scorer, scorer_state
 from features.errors import LotRiskError
@@ -29,7 +30,7 @@ from serving.score_log import ScoreLog
 log = logging.getLogger(__name__)
 
 _TICK = 0.5  # seconds: a promotion is followed, and the open lots scored anew, within a second or so
-_REGISTRY_EVERY = 30_000_000
+_REGISTRY_EVERY = MINUTE // 2
 
 
 class Keeper:
@@ -55,7 +56,7 @@ class Keeper:
             if model_changed and not changed and self._histories is not None:
                 self._map(self._histories, self._published.read_at)
             if self._histories is not None and (
-                changed or model_changed or now - self._published.scored_at >= self._site.rescore_every
+                changed or model_changed or _passed(self._published.scored_at, self._site.rescore_every, now)
             ):
                 self._score(now)
         except (LotRiskError, OSError) as error:
@@ -66,14 +67,13 @@ class Keeper:
             self._publish(replace(self._published, fault=fault))
 
     def _is_due(self, now: int) -> bool:
-        waited = now - self._published.checked_at
-        return self._histories is None or waited >= self._site.refresh_every or waited < 0
+        return self._histories is None or _passed(self._published.checked_at, self._site.refresh_every, now)
 
     def _follow_registry(self, now: int) -> str | None:
         """Takes over the champion of a registry elsewhere; why it cannot, if so."""
         if not self._site.tracking_uri.startswith(("http://", "https://")):
             return None
-        if 0 <= now - self._asked_registry < _REGISTRY_EVERY:
+        if not _passed(self._asked_registry, _REGISTRY_EVERY, now):
             return self._published.fault
         from serving.registry import follow
 
@@ -102,7 +102,7 @@ class Keeper:
     def _refresh(self, now: int) -> bool:
         """Reads the sources if they may have changed; whether they did."""
         found = signature(self._site)
-        stale = now - self._published.read_at >= self._site.rescore_every
+        stale = _passed(self._published.read_at, self._site.rescore_every, now)
         if self._histories is not None and found is not None and found == self._signature and not stale:
             self._publish(replace(self._published, checked_at=now, fault=""))
             return False
@@ -152,6 +152,11 @@ class Keeper:
             shutil.rmtree(path, ignore_errors=True)
         for path in folder.glob(".new-*"):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _passed(since: int, every: int, now: int) -> bool:
+    """Whether a turn is over; also where the clock was set back."""
+    return not within(now, since, since + every)
 
 
 def keep(folder: Path) -> None:

@@ -10,7 +10,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 def routes_of(openapi: Json) -> list[dict[str, Any]]:
     """{"method", "path", "summary", "about", "parameters": [{"name", "in", "type", "required", "about"}], "bodies":
-    [{"media", "type"}], "answers": [{"status", "about", "bodies"}]} each, in the document's order."""
+    [{"media", "type", "fields"}], "answers": [{"status", "about", "bodies"}]} each, in the document's order."""
     return [
         {
             "method": method.upper(),
@@ -38,17 +38,22 @@ def schemas_of(openapi: Json) -> list[dict[str, Any]]:
             "name": name,
             "about": schema.get("description", ""),
             "type": "" if "properties" in schema else type_of(schema)[0],
-            "fields": [
-                {
-                    "name": field,
-                    "type": type_of(given),
-                    "required": field in schema.get("required", []),
-                    "about": given.get("description", ""),
-                }
-                for field, given in schema.get("properties", {}).items()
-            ],
+            "fields": fields_of(schema),
         }
         for name, schema in sorted(schemas.items())
+    ]
+
+
+def fields_of(schema: Json) -> list[dict[str, Any]]:
+    """{"name", "type", "required", "about"} of each property of an object."""
+    return [
+        {
+            "name": field,
+            "type": type_of(given),
+            "required": field in schema.get("required", []),
+            "about": given.get("description", ""),
+        }
+        for field, given in schema.get("properties", {}).items()
     ]
 
 
@@ -68,7 +73,11 @@ def type_of(schema: Json) -> tuple[str, str]:
     if kind == "array":
         text, name = type_of(schema.get("items", {}))
         return f"list of {text}", name
-    bounds = [f"{sign} {schema[key]}" for key, sign in (("minimum", "≥"), ("maximum", "≤")) if key in schema]
+    if isinstance(kind, list):
+        return " | ".join(kind), ""
+    if kind == "object" and schema.get("properties"):
+        return "{" + ", ".join(schema["properties"]) + "}", ""
+    bounds = [f"{sign} {schema[key]:g}" for key, sign in (("minimum", "≥"), ("maximum", "≤")) if key in schema]
     return " ".join([str(schema.get("format", kind)), *bounds]), ""
 
 
@@ -85,6 +94,10 @@ def _parameter(given: Json) -> dict[str, Any]:
 
 def _bodies(holder: Json) -> list[dict[str, Any]]:
     return [
-        {"media": media, "type": type_of(content.get("schema", {}))}
+        {
+            "media": media,
+            "type": type_of(content.get("schema", {})),
+            "fields": fields_of(content.get("schema", {})),
+        }
         for media, content in holder.get("content", {}).items()
     ]

@@ -75,19 +75,20 @@ def measurements(rows: Rows, *, language: str) -> str:
     for at, word in ((0, "plot.lower"), (1, "plot.upper")):
         axes.vlines([at] * len(drawn), *_ends(len(drawn)), color=MUTED, lw=1.4, zorder=1)
         axes.text(at, -0.86, sheet.said(say(word)), ha="center", color=MUTED, size=SMALL)
-    for at, strip in enumerate(drawn):
+    points: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for at, (name, values) in enumerate(drawn):
         axes.axhspan(at - 0.14, at + 0.14, 0.2 / 1.4, 1.2 / 1.4, color=FAINT, zorder=0)
-        axes.text(-0.2, at - 0.27, sheet.said(_short(strip[0])), size=12, color=INK)
-        for place, _, within in strip[1]:
+        axes.text(-0.2, at - 0.27, sheet.said(_short(name)), size=12, color=INK)
+        for place, _, within in values:
             shown = min(max(place, -0.16), 1.16)
-            mark = "D" if shown == place else "<" if place < 0 else ">"
-            style: dict[str, Any] = (
-                {"marker": "o", "color": BLUE, "ms": 6} if within else {"marker": mark, "color": RED, "ms": 9}
-            )
-            axes.plot([shown], [at], markeredgecolor=PAPER, zorder=3 if within else 4, clip_on=False, **style)
-        outside = [value for _, value, within in strip[1] if not within]
-        last = outside[-1] if outside else strip[1][-1][1]
+            points["o" if within else "D" if shown == place else "<" if place < 0 else ">"].append((shown, at))
+        outside = [value for _, value, within in values if not within]
+        last = outside[-1] if outside else values[-1][1]
         axes.text(1.2, at - 0.27, figure(last), ha="right", size=12, color=RED if outside else MUTED)
+    for mark, marked in points.items():
+        colour, wide = (BLUE, 7) if mark == "o" else (RED, 9)
+        x, y = zip(*marked, strict=True)
+        axes.plot(x, y, mark, color=colour, ms=wide, markeredgecolor=PAPER, zorder=3 + (mark != "o"), clip_on=False)
     judged = [within for _, marks in strips for _, _, within in marks]
     count, total = judged.count(False), len(judged)
     key = "measurements.outside" if count else "measurements.inside"

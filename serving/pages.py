@@ -1,7 +1,9 @@
 """The pages: Lots, Lot, Model, Check a lot, and the API's own page, rendered here and whole without a script."""
 
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -37,7 +39,7 @@ RECORDS = ("history", "genealogy", "measurements", "shipments", "returns", "disp
 class PageSource(Protocol):
     """Where the pages take what the API answers, in the API's own wire shapes; `Problem` is raised as there.
 
-    `lots` gets the API's filters as texts, only those given: `min_risk` is a share, dates are YYYY-MM-DD. `lot` gives
+    `lots` gets the API's filters as texts, only those given: `min_risk` is a share, days are YYYY-MM-DD, [from, to). `lot` gives
     its reasons in `language`. `timezone`: an IANA name, that pages show times in.
     """
 
@@ -162,11 +164,17 @@ async def _docs(openapi: Wire) -> _Shown:
 
 
 def _filters(asked: Mapping[str, str]) -> dict[str, str]:
-    """The API's filters; a share of 100 becomes a share of 1, and what is no number is left for the API to refuse."""
+    """The API's filters: a share of 1 for one of 100, and for a last day the moment it ends.
+
+    What is no number or no day is left for the API to refuse.
+    """
     filters = {name: value for name, value in asked.items() if value and name != "min_percent"}
     if percent := asked["min_percent"].rstrip("%").strip().replace(",", "."):
         try:
             filters["min_risk"] = repr(round(float(percent) / 100, 12))
         except ValueError:
             filters["min_risk"] = percent
+    if last := filters.get("shipped_to"):
+        with suppress(ValueError, OverflowError):
+            filters["shipped_to"] = (date.fromisoformat(last) + timedelta(days=1)).isoformat()
     return filters

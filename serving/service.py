@@ -5,15 +5,17 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context
-from time import monotonic, time_ns
+from time import time_ns
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 
+from features.asof import MINUTE, before
 from features.card import iso
 from features.champion import Scorer
 from features.errors import BundleRefused, LotRiskError, RegistryFault, UnknownVersion
@@ -40,7 +42,7 @@ BATCH = 256  # lots of quick calls that are scored together
 REASONS = 10  # of a lot that a person looks at
 HISTORY = 500  # scores of a lot shown over time
 NOT_RUN = {"verdict": "not_run", "detail": "nobody has looked yet; run lotrisk monitor"}
-_STALE_CHECKS = 10  # refreshes missed in a row before the histories count as out of date
+_MISSED = 10  # refreshes missed in a row before the histories count as out of date
 _FAULTS = {UnknownVersion: "unknown_version", BundleRefused: "bundle_refused", RegistryFault: "registry_fault"}
 
 
@@ -62,9 +64,10 @@ class Service:
 
     async def wait(self, seconds: float) -> None:
         """Returns when there is something to score with, at the latest after `seconds`."""
-        until = monotonic() + seconds
-        while monotonic() < until and (self.loaded.scorer is None or self.loaded.histories is None):
-            await asyncio.sleep(0.05)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.loaded.scorer is None or self.loaded.histories is None:
+                    await asyncio.sleep(0.05)
 
     def close(self) -> None:
         """Lets what is being scored end, then writes what waits to be logged."""
@@ -154,7 +157,7 @@ class Service:
         bundle = loaded.scorer is not None and loaded.scorer.bundle is not None
         refused = loaded.refused or ("" if bundle else "no version has been promoted")
         published = loaded.published
-        old = published.checked_at + _STALE_CHECKS * max(self._site.refresh_every, 30_000_000) < now
+        old = before(published.checked_at + _MISSED * max(self._site.refresh_every, MINUTE), now)
         late = published.fault or (f"the sources were last looked at at {iso(published.checked_at)}" if old else "")
         checks = {
             "bundle": {"ok": not refused, "detail": refused or f"version {loaded.scorer and loaded.scorer.version}"},

@@ -60,9 +60,7 @@ WORDS = {
     "as_of": Text("As of", "截至"),
     "model_version": Text("Model", "模型"),
     "by": Text("as of {time} by model version {version}", "截至 {time}，模型版本 {version}"),
-    "by_rate": Text(
-        "as of {time} by the rate {version}; there is no model", "截至 {time}，按失效率 {version}，尚无模型"
-    ),
+    "by_rate": Text("as of {time} by the {version}; there is no model", "截至 {time}，按{version}，尚无模型"),
     "facts_until": Text("facts known until {time}", "所用数据截至 {time}"),
     # Lots
     "lots.title": Text("Open lots by risk", "待判批次风险"),

@@ -28,6 +28,10 @@ MODEL_WORDS = {
     "figure.recall_at_capacity": Text("Found share of the failing ↑", "失效批次的检出率 ↑"),
     "name.model": Text("model", "模型"),
     "name.base rate": Text("base rate", "平均失效率"),
+    "name.shrunk_own": Text("lot's own rate", "本批失效率"),
+    "name.shrunk_product": Text("product's rate", "产品失效率"),
+    "name.shrunk_line": Text("line's rate", "产线失效率"),
+    "name.shrunk_supplier": Text("supplier's rate", "供应商失效率"),
     "reliability": Text("Reliability", "可靠性"),
     "reliability.says": Text(
         "Lots by predicted risk, and the share of them that failed: on the line, risks are what they say.",

@@ -101,11 +101,15 @@ def test_a_missing_field_is_named() -> None:
 
 
 def test_the_code_fingerprint_follows_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert code_fingerprint() == code_fingerprint()
+    code_fingerprint.cache_clear()  # it is kept: the code that runs is that of the start
     copy = tmp_path / "features"
     shutil.copytree(Path(cards.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     before = code_fingerprint()
     monkeypatch.setattr(cards, "__file__", str(copy / "card.py"))
+    code_fingerprint.cache_clear()
     assert code_fingerprint() == before
     (copy / "asof.py").write_text((copy / "asof.py").read_text("utf-8") + "# another line\n", "utf-8")
+    assert code_fingerprint() == before
+    code_fingerprint.cache_clear()
     assert code_fingerprint() != before
+    code_fingerprint.cache_clear()

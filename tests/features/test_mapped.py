@@ -256,10 +256,10 @@ def test_what_is_made_later_of_mapped_totals_is_right(question: Case, tmp_path: 
     right: Totals = question.told._made["units by lot"]
     found: Totals = through(question.told, tmp_path)._made["units by lot"]
     assert right._later is not None and found._later is not None
-    before = set(found._later._went)
+    before = set(found._later._windows)
     for window in (7 * DAY, 33 * DAY, None):
         same(found.before(lot, as_of, (window,)), right.before(lot, as_of, (window,)))
-    assert set(found._later._went) - before == {7 * DAY, 33 * DAY}
+    assert set(found._later._windows) - before == {7 * DAY, 33 * DAY}
 
 
 # Faults
