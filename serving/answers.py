@@ -16,7 +16,7 @@ from features.bundle import Bundle
 from features.card import iso
 from features.champion import Scorer
 from features.histories import Histories
-from features.record_rows import BadRecord
+from features.record_rows import LONGEST, BadRecord, kind_of
 from features.records import Record, read_record, told_of
 from features.score import Policy, Scored, question, score, there
 from features.warnings import CODES
@@ -28,12 +28,16 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """What one request asks: ids (text) and records (objects), the moment (None: now), reasons a lot at most."""
+    """What one request asks: ids (text) and records (objects), the moment (None: now), reasons a lot at most.
+
+    `logged`: the scores go into the log; a look at a lot's page does not.
+    """
 
     lots: Sequence[Any]
     as_of: int | None = None
     reasons: int = 0
     language: str = ""
+    logged: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Asked:
     lot_id: str
     as_of: int
     reasons: int
+    logged: bool
     record: Record | None
 
 
@@ -70,7 +75,7 @@ def answer(
             except BadRecord as bad:
                 answers[number][place] = {"lot_id": _name(lot), "problem": problem(bad.code, str(bad))}
                 continue
-            asked.append(Asked(number, place, lot_id, moment, call.reasons, record))
+            asked.append(Asked(number, place, lot_id, moment, call.reasons, call.logged, record))
     known = _known(asked, histories)
     for one in (one for one, is_known in zip(asked, known, strict=True) if not is_known):
         detail = f"{one.lot_id}: {CODES['unknown_lot']}"
@@ -93,12 +98,14 @@ def _read(lot: Any, seen: set[str], histories: Histories, *, as_of: int, timezon
     """The lot's id and its record; BadRecord for what is neither, and for a lot that the call names already."""
     record = None
     if isinstance(lot, str):
+        if len(lot) > LONGEST:
+            raise BadRecord("invalid_lot", f"an id of {len(lot)} characters; no id has more than {LONGEST}")
         lot_id = lot
     elif isinstance(lot, Mapping):
         record = read_record(lot, histories, as_of=as_of, timezone=timezone)
         lot_id = record.lot_id
     else:
-        raise BadRecord("invalid_lot", f"a lot is an id (text) or a record (object), found {type(lot).__name__}")
+        raise BadRecord("invalid_lot", f"a lot is an id (text) or a record (object), found {kind_of(lot)}")
     if lot_id in seen:
         raise BadRecord("duplicate_lot", f"{lot_id} stands in the list already; its first place has the answer")
     seen.add(lot_id)
@@ -139,23 +146,26 @@ def _results(
     said = score(scorer, histories, policy, judged, most_reasons=[one.reasons for one in asked])
     for place, record in records:
         said.warnings[place].extend(_of_record(record, scorer.bundle))
-    kept = log(
-        LoggedScores(
-            lot_id=[one.lot_id for one in asked],
-            as_of=moments,
-            asked_at=now,
-            risk=said.risk,
-            expected_cost=said.expected_cost,
-            decision=said.decision,
-            model_version=said.version,
-            vectors=said.vectors,
-            source="api",
-        )
-    )
-    if not kept:
-        for warnings in said.warnings:
-            warnings.append({"code": "not_logged", "detail": CODES["not_logged"]})
+    rows = [place for place, one in enumerate(asked) if one.logged]
+    if rows and not log(_to_log([asked[row].lot_id for row in rows], said, rows, now)):
+        for row in rows:
+            said.warnings[row].append({"code": "not_logged", "detail": CODES["not_logged"]})
     return results_of([one.lot_id for one in asked], said)
+
+
+def _to_log(lots: list[str], said: Scored, rows: list[int], now: int) -> LoggedScores:
+    whole = len(rows) == len(said.risk)
+    return LoggedScores(
+        lot_id=lots,
+        as_of=said.as_of if whole else said.as_of[rows],
+        asked_at=now,
+        risk=said.risk if whole else said.risk[rows],
+        expected_cost=said.expected_cost if whole else said.expected_cost[rows],
+        decision=[said.decision[row] for row in rows],
+        model_version=said.version,
+        vectors=said.vectors if whole else said.vectors[rows],
+        source="api",
+    )
 
 
 def results_of(lots: Sequence[str], said: Scored) -> list[Answer]:

@@ -80,7 +80,7 @@ def _add_lots(app: FastAPI, service: Service) -> None:
         asked = wire.query_of(request, (*FILTERS, "sort", "limit", "cursor", "format"))
         filters = {name: value for name, value in asked.items() if name in FILTERS}
         sort = asked.get("sort") or "-risk"
-        if asked.get("format") == "csv" or "text/csv" in request.headers.get("accept", ""):
+        if _as_csv(asked.get("format", ""), request.headers.get("accept", "")):
             return await _csv(service, filters, sort)
         limit = wire.whole("limit", asked.get("limit") or str(PAGE), least=1, most=MOST)
         return _json(await service.lots(filters, sort=sort, cursor=asked.get("cursor") or None, limit=limit))
@@ -141,6 +141,13 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return Response(text, headers={"content-type": media_type})
 
 
+def _as_csv(form: str, accept: str) -> bool:
+    """By the query, else by the header Accept."""
+    if form not in ("", "json", "csv"):
+        raise Problem("invalid_request", f"format must be json or csv, found {form[:100]}")
+    return form == "csv" or (not form and "text/csv" in accept)
+
+
 async def _csv(service: Service, filters: Mapping[str, str], sort: str) -> Response:
     """All lots of one run as CSV, a page of the list at a time."""
     first = await service.lots(filters, sort=sort, cursor=None, limit=CSV_PAGE)
@@ -184,7 +191,7 @@ def _now() -> int:
 
 
 def _json(said: Any, *, status: int = 200) -> Response:
-    return Response(to_json(said), status_code=status, media_type="application/json")
+    return Response(to_json(said, inf_nan_mode="null"), status_code=status, media_type="application/json")
 
 
 def _told(code: str, detail: str) -> Response:

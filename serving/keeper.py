@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,82 +41,88 @@ class Keeper:
         self._site, self._log = site, score_log
         self._policy = Policy(site.rules, site.language, site.stale)
         self._published = read_published(site.state_dir)
-        self._histories: Histories | None = None
+        self._histories = self._mapped()
         self._scorer: Scorer | None = None
         self._state: tuple[object, ...] = ()
         self._signature: str | None = None
-        self._asked_registry = 0
+        self._unmapped = self._unscored = False
+        self._tried: dict[str, int] = {}
+        self._faults: dict[str, str] = {}
         self._sweep()
 
     def step(self, now: int) -> None:
         """What is due at `now`, microseconds UTC. A fault is published, and leaves what was published before."""
-        try:
-            fault = self._follow_registry(now) or ""
-            model_changed = self._read_scorer()
-            changed = self._refresh(now) if self._is_due(now) else False
-            if model_changed and not changed and self._histories is not None:
-                self._map(self._histories, self._published.read_at)
-            if self._histories is not None and (
-                changed or model_changed or _passed(self._published.scored_at, self._site.rescore_every, now)
-            ):
-                self._score(now)
-        except (LotRiskError, OSError) as error:
-            fault = " ".join(str(error).split())
+        refresh = self._site.refresh_every
+        if self._site.tracking_uri.startswith(("http://", "https://")):
+            self._try("registry", self._follow_registry, now, every=_REGISTRY_EVERY)
+        self._read_scorer()
+        self._try("sources", self._refresh, now, every=refresh)
+        if self._histories is not None and self._scorer is not None:
+            due = self._unscored or _passed(self._published.scored_at, self._site.rescore_every, now)
+            if due:
+                self._try("scores", self._score, now, every=refresh if self._faults.get("scores") else 0)
+        fault = "; ".join(filter(None, self._faults.values()))
         if fault != self._published.fault:
-            if fault:
-                log.error("refreshing failed; scores go on with what was read before: %s", fault)
             self._publish(replace(self._published, fault=fault))
 
-    def _is_due(self, now: int) -> bool:
-        return self._histories is None or _passed(self._published.checked_at, self._site.refresh_every, now)
+    def _try(self, what: str, do: Callable[[int], None], now: int, *, every: int) -> None:
+        """Does it if its turn has come. A fault stands until it succeeds, and keeps nothing else from being done."""
+        if every and not _passed(self._tried.get(what, 0), every, now):
+            return
+        self._tried[what], fault = now, ""
+        try:
+            do(now)
+        except (LotRiskError, OSError) as error:
+            fault = " ".join(str(error).split())
+        if fault and fault != self._faults.get(what):
+            log.error("%s: scores go on with what was there before: %s", what, fault)
+        self._faults[what] = fault
 
-    def _follow_registry(self, now: int) -> str | None:
-        """Takes over the champion of a registry elsewhere; why it cannot, if so."""
-        if not self._site.tracking_uri.startswith(("http://", "https://")):
+    def _mapped(self) -> Histories | None:
+        """What was published last: with the sources gone too, a new model scores the open lots."""
+        try:
+            return read_mapped(histories_folder(self._site.state_dir, self._published.histories))
+        except StaleMap:
             return None
-        if not _passed(self._asked_registry, _REGISTRY_EVERY, now):
-            return self._published.fault
+
+    def _follow_registry(self, now: int) -> None:  # noqa: ARG002 - the registry has a clock of its own
+        """Takes over the champion of a registry elsewhere."""
         from serving.registry import follow
 
-        self._asked_registry = now
-        try:
-            follow(self._site.name, tracking_uri=self._site.tracking_uri, state_dir=self._site.state_dir)
-        except LotRiskError as fault:
-            return str(fault)
-        return None
+        follow(self._site.name, tracking_uri=self._site.tracking_uri, state_dir=self._site.state_dir)
 
-    def _read_scorer(self) -> bool:
-        """Whether another model scores now than before. A refused one is read again when its files change."""
+    def _read_scorer(self) -> None:
+        """Takes another model than before. A refused one is read again when its files change."""
         state = scorer_state(self._site.state_dir)
         if state == self._state:
-            return False
+            return
         self._state = state
         try:
             scorer = read_scorer(self._site.state_dir)
         except LotRiskError as refused:
             log.error("%s", refused)
-            return False
-        changed = self._scorer is None or scorer.version != self._scorer.version
+            return
+        if self._scorer is None or scorer.version != self._scorer.version:
+            self._unmapped = self._unscored = True
         self._scorer = scorer
-        return changed
 
-    def _refresh(self, now: int) -> bool:
-        """Reads the sources if they may have changed; whether they did."""
+    def _refresh(self, now: int) -> None:
+        """Reads the sources if they may have changed."""
         found = signature(self._site)
         stale = _passed(self._published.read_at, self._site.rescore_every, now)
-        if self._histories is not None and found is not None and found == self._signature and not stale:
-            self._publish(replace(self._published, checked_at=now, fault=""))
-            return False
+        if found is not None and found == self._signature and not stale:
+            self._publish(replace(self._published, checked_at=now))
+            return
         reading = read_histories(self._site, now=now)
         for warning in reading.warnings:
             log.warning("%s", warning)
         before = self._published.histories
         self._map(reading.histories, now)
         self._signature = found
-        self._publish(replace(self._published, checked_at=now, read_at=now, fault=""))
-        return self._published.histories != before
+        self._publish(replace(self._published, checked_at=now, read_at=now))
+        self._unscored |= self._published.histories != before
 
-    def _map(self, histories: Histories, read_at: int) -> None:
+    def _map(self, histories: Histories, read_at: int) -> bool:
         """Writes the histories with all that scores by the present model make of them, unless they are there."""
         scorer = self._scorer or Scorer(None)
         name = f"{content_hash(histories)[:24]}-{code_fingerprint()[:12]}-{scorer.version}"
@@ -129,15 +136,18 @@ class Keeper:
             self._histories = read_mapped(folder)
         self._publish(replace(self._published, histories=name, read_at=read_at))
         self._sweep()
+        return True
 
-    def _score(self, now: int) -> None:
+    def _score(self, now: int) -> bool:
         if self._histories is None or self._scorer is None:
-            return
+            return False
         state = self._site.state_dir
         name = score_open_lots(
             self._scorer, self._histories, self._policy, self._log, state_dir=state, last=self._published.open, now=now
         )
+        self._unscored = False
         self._publish(replace(self._published, open=name, scored_at=now))
+        return True
 
     def _publish(self, published: Published) -> None:
         self._published = published

@@ -13,6 +13,8 @@ A = TypeVar("A")
 class Lane(Generic[C, A]):
     """`run`: from calls to as many answers, in the lane's thread; `size` of a call, in lots.
 
+    An answer that is an Exception is raised where its call waits.
+
     Calls are taken in the order they come, as many as have `most` lots together, at least one.
     """
 
@@ -23,7 +25,7 @@ class Lane(Generic[C, A]):
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane")
 
     async def ask(self, call: C) -> A:
-        """The call's answer; raises what `run` raised for its batch."""
+        """The call's answer; raises what `run` raised for its batch, or gave as this call's answer."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[A] = loop.create_future()
         self._waiting.append((call, future))
@@ -61,8 +63,8 @@ class Lane(Generic[C, A]):
         for (_, future), answer in zip(batch, answers, strict=True):
             if future.done():
                 continue
-            if fault is not None:
-                future.set_exception(fault)
+            if fault is not None or isinstance(answer, Exception):
+                future.set_exception(fault or answer)  # type: ignore[arg-type]
             else:
                 future.set_result(answer)  # type: ignore[arg-type]
         self._next(loop)

@@ -14,7 +14,7 @@ from features.card import iso
 from features.champion import Scorer, read_scorer, scorer_state
 from features.errors import BundleRefused, LotRiskError
 from features.histories import Histories
-from features.mapped import read_mapped
+from features.mapped import StaleMap, read_mapped
 from features.score import Policy, question, score
 from features.site import Site
 from serving.published import Published, histories_folder, open_file, read_published
@@ -98,8 +98,11 @@ class Follower:
         state, old = self._site.state_dir, loaded.published
         fresh = replace(loaded, published=published)
         if published.histories and (published.histories != old.histories or loaded.histories is None):
-            fresh = replace(fresh, histories=read_mapped(histories_folder(state, published.histories)))
-            log.info("histories as read at %s", iso(published.read_at))
+            try:
+                fresh = replace(fresh, histories=read_mapped(histories_folder(state, published.histories)))
+                log.info("histories as read at %s", iso(published.read_at))
+            except StaleMap as stale:  # of other code, or spoilt: the keeper publishes anew what it has mapped anew
+                log.warning("%s", stale)
         if published.open and published.open != old.open:
             try:
                 fresh = replace(fresh, standing=Standing(open_file(state, published.open)))

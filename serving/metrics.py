@@ -44,12 +44,16 @@ class Metrics:
         )
         self.version = prometheus.Gauge("lotrisk_model", "1 for the version that scores", ("version",), **gauge)
         self.refused = prometheus.Gauge("lotrisk_bundle_refused", "1 while a newer bundle is refused", **gauge)
+        self.failing = prometheus.Gauge(
+            "lotrisk_refresh_failing", "1 while sources, registry or open lots cannot be read or scored", **gauge
+        )
         self._scoring = ""
 
     def told(self, loaded: Loaded) -> None:
         """What a worker scores with has changed."""
         self.read_at.set(loaded.published.read_at / 1e6)
         self.refused.set(1 if loaded.refused else 0)
+        self.failing.set(1 if loaded.published.fault else 0)
         version = "" if loaded.scorer is None else loaded.scorer.version
         if version != self._scoring and self._scoring:
             self.version.labels(self._scoring).set(0)
@@ -65,10 +69,22 @@ class Metrics:
         self.waiting.set(log.waiting)
         self.dropped.set(log.dropped)
         registry = self._registry
-        if os.environ.get(FOLDER):
+        if folder := os.environ.get(FOLDER):
+            _forget_ended(Path(folder))
             registry = prometheus.CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return prometheus.generate_latest(registry), prometheus.CONTENT_TYPE_LATEST
+
+
+def _forget_ended(folder: Path) -> None:
+    """Removes what workers that ended said of themselves; what they counted stays."""
+    for file in folder.glob("gauge_live*_*.db"):
+        try:
+            os.kill(int(file.stem.rpartition("_")[2]), 0)
+        except ProcessLookupError:
+            file.unlink(missing_ok=True)
+        except PermissionError:
+            continue  # somebody else's process has its number by now: an old figure is better than none
 
 
 class Counted:

@@ -160,6 +160,8 @@ def _drift(
     if found["verdict"] == "too_few":
         return found, None, []
     texts = {spec.name: named(spec, language=site.language) for spec in specs}
+    for row in found["features"]:
+        row["text"] = texts[row["feature"]]
     try:
         return found, html_report(found, _shown(then, bundle), _shown(lately, bundle), texts=texts), []
     except RuntimeError as why:

@@ -39,8 +39,8 @@ RECORDS = ("history", "genealogy", "measurements", "shipments", "returns", "disp
 class PageSource(Protocol):
     """Where the pages take what the API answers, in the API's own wire shapes; `Problem` is raised as there.
 
-    `lots` gets the API's filters as texts, only those given: `min_risk` is a share, days are YYYY-MM-DD, [from, to). `lot` gives
-    its reasons in `language`. `timezone`: an IANA name, that pages show times in.
+    `lots` gets the API's filters as texts, only those given: `min_risk` is a share, days are YYYY-MM-DD, [from, to).
+    `lot` gives its reasons in `language`. `timezone`: an IANA name, that pages show times in.
     """
 
     @property

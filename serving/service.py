@@ -109,7 +109,7 @@ class Service:
 
     async def lot(self, lot_id: str, *, language: str = "", as_of: int | None = None) -> Answer:
         """What is known of a lot, and its score as of now. Problem `unknown_lot`, which is a LookupError."""
-        given = await self.scores(Call([lot_id], as_of, REASONS, language or self.language))
+        given = await self.scores(Call([lot_id], as_of, REASONS, language or self.language, logged=False))
         result = given["results"][0]
         _, histories = self._ready()
         known = await run_in_threadpool(what_is_known, histories, lot_id, _us(given["as_of"]))

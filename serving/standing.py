@@ -144,9 +144,9 @@ def read_cursor(cursor: str, asked: Mapping[str, str]) -> tuple[str, int]:
     """(run, place). Problem `invalid_request` for what is no cursor, or one of another question."""
     try:
         name, place, of = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
-        if isinstance(name, str) and isinstance(place, int) and place >= 0 and of == dict(asked):
+        if isinstance(name, str) and type(place) is int and place >= 0 and of == dict(asked):
             return name, place
-    except (ValueError, TypeError, binascii.Error, UnicodeError):
+    except (ValueError, TypeError, binascii.Error, UnicodeError, RecursionError):
         raise Problem("invalid_request", "cursor: not one that this route gave; start again without it") from None
     raise Problem("invalid_request", "cursor: it belongs to other filters or another sort; start again without it")
 

@@ -116,7 +116,12 @@ class Plant:
         if self.refused:
             versions = [version("5", promote=True) | {"champion": True, "problem": problem}, *versions]
             versions[1]["champion"] = False
-            broken = {"figures": {}, "promote": None, "reasons": [], "problem": "card.json is no JSON. Promote another."}
+            broken = {
+                "figures": {},
+                "promote": None,
+                "reasons": [],
+                "problem": "card.json is no JSON. Promote another.",
+            }
             versions.append({"version": "0", "champion": False, "serving": False} | broken)
         return {
             "site": self.site_name,
@@ -162,7 +167,8 @@ def matches(item: Mapping[str, Any], filters: Mapping[str, str]) -> bool:
     exact = {"product": "product_id", "line": "line_id", "customer": "customer_id", "decision": "decision"}
     if any(name in filters and item[column] != filters[name] for name, column in exact.items()):
         return False
-    return "min_risk" not in filters or (item["risk"] or 0) >= float(filters["min_risk"])
+    least = filters.get("min_risk", "0")
+    return (item["risk"] or 0) >= (float(least) if least[0].isdigit() else 0)
 
 
 def items(*, bare: bool = False) -> list[dict[str, Any]]:

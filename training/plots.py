@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from features.histories import Array
+from training.reliability import reliability_bins
 
 BLUE, GREY = "#1f5a94", "#6b6b6b"
 OTHERS = (("#c8701e", "--"), ("#3d8b5f", "-."), ("#8a5fa8", ":"), ("#a8435a", (0, (6, 2, 1, 2, 1, 2))))
@@ -64,18 +64,14 @@ def precision_recall(risks: Mapping[str, Array], failed: Array) -> Figure:
 
 
 def reliability(risk: Array, failed: Array, *, bins: int = 10) -> Figure:
-    """What came of the risks: the failed share over the mean risk, in bins of about equally many judgements.
-
-    `risk`: float64 in [0, 1]; `failed`: bool or 0/1; both of shape (judgements,). Bars are 95 % intervals of
-    a share (Wilson 1927), judgements taken as independent. Raises ValueError without judgements.
-    """
+    """`training.reliability.reliability_bins` as a picture. Raises ValueError without judgements."""
     if not len(risk):
         raise ValueError("reliability needs at least one judgement. Leave this picture out.")
     figure, axes = _blank(5.2, 5.0)
-    bin_of = np.searchsorted(np.unique(np.quantile(risk, np.arange(1, bins) / bins)), risk)
-    predicted, observed, low, high = np.array(
-        [_bin(risk[bin_of == b], failed[bin_of == b]) for b in np.unique(bin_of)]
-    ).T
+    found = reliability_bins(risk, failed, bins=bins)
+    predicted, observed, low, high = (
+        np.array([each[name] for each in found]) for name in ("predicted", "failed_share", "low", "high")
+    )
     limit = min(1.0, 1.1 * float(max(predicted.max(), high.max())))
     axes.plot((0, limit), (0, limit), color=GREY, lw=0.8, zorder=1)
     axes.errorbar(
@@ -127,12 +123,6 @@ def gain_by_group(shares: Mapping[str, float]) -> Figure:
     axes.margins(x=0.1)
     axes.set_ylim(-0.6, len(names) - 0.4)
     return figure
-
-
-def _bin(risk: Array, failed: Array) -> tuple[float, float, float, float]:
-    """Mean risk, failed share and its interval."""
-    found = binomtest(int(np.sum(failed)), len(risk)).proportion_ci(method="wilson")
-    return float(risk.mean()), float(np.mean(failed)), float(found.low), float(found.high)
 
 
 def _percent() -> FuncFormatter:

@@ -25,6 +25,7 @@ from training.fingerprint import fingerprints
 from training.fit import PARAMETERS, known_by
 from training.model import Model, Progress, fit_model, time_blocks
 from training.register import register
+from training.reliability import reliability_bins
 
 REFERENCE_ROWS = 10_000  # with 2,000 and as many lots a month only 14 % of unchanged sites are found to be so
 GOLDEN_ROWS = 8
@@ -43,6 +44,18 @@ class Trained:
     rate: str
     model: Model
     evaluation: "Evaluation"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The outcome for machines."""
+        return {
+            "version": self.version,
+            "reasons": [*self.verdict.reasons, *self.verdict.void],
+            "label": self.label,
+            "rounds": self.rounds,
+            "rate": self.rate,
+            "figures": self.rows,
+        }
 
     @property
     def told(self) -> list[str]:
@@ -158,7 +171,8 @@ def _card(site: Site, model: Model, evaluation: Evaluation, verdict: Verdict) ->
         calibration=model.calibration.as_dict(),
         rounds=model.rounds,
         parameters=dict(PARAMETERS),
-        figures={str(row["name"]): row for row in figures_rows(evaluation.figures)},
+        figures={str(row["name"]): row for row in figures_rows(evaluation.figures)}
+        | {"reliability": _reliability(evaluation)},
         champion={"promote": verdict.promote, "reasons": [*verdict.reasons, *verdict.void]},
         data=fingerprints(known.histories),
         code=code_fingerprint(),
@@ -170,6 +184,11 @@ def _familiar(model: Model) -> Familiar:
     trees = model.trees
     gains = trees.booster.feature_importance("gain")
     return measure_familiar(trees.features, trees.matrix, gains, model.known.judgements.as_of[trees.rows])
+
+
+def _reliability(evaluation: Evaluation) -> dict[str, Any]:
+    risk, failed = evaluation.risks["model"], evaluation.failed
+    return {"judgements": len(risk), "failures": int(failed.sum()), "bins": reliability_bins(risk, failed)}
 
 
 def _reference(model: Model) -> "pa.Table":

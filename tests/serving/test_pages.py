@@ -18,6 +18,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from features.warnings import CODES
 from serving import page_frame, page_plots, standing
+from serving.page_docs import fields_of, type_of
 from serving.page_frame import HEADERS
 from serving.pages import SORTS, pages
 from serving.words import WORDS, speaker
@@ -384,6 +385,7 @@ def test_a_supplier_lot_leads_to_the_lots_that_used_it(browser: Chrome, served: 
 def test_a_refused_bundle_is_told_where_it_is_seen(browser: Chrome) -> None:
     with serving(app_of(Plant(refused=True))) as at:
         browser.get(at + "/model")
+        assert "card.json is no JSON" in browser.find_elements(By.CSS_SELECTOR, ".version")[-1].text
         box = browser.find_element(By.CSS_SELECTOR, "[role=alert]")
         assert "golden row 3" in box.text
         assert "Version 4 goes on scoring." in box.text
@@ -418,6 +420,14 @@ def test_a_filter_that_cannot_be_used_is_a_page_with_the_problem(served: Served)
     assert found.headers["content-type"].startswith("text/html")
 
 
+def test_the_last_day_shipped_is_still_in_and_a_day_that_is_none_is_left_to_the_api(served: Served) -> None:
+    assert httpx.get(served.at + "/?shipped_from=2026-11-01&shipped_to=2026-11-30").status_code == 200
+    assert served.plant.asked[-1]["filters"] == {"shipped_from": "2026-11-01", "shipped_to": "2026-12-01"}
+    told = httpx.get(served.at + "/?shipped_to=soon&min_percent=lots").text
+    assert served.plant.asked[-1]["filters"] == {"shipped_to": "soon", "min_risk": "lots"}
+    assert 'value="soon"' in told
+
+
 def test_static_files_are_kept_by_browsers_and_no_others_are_given(served: Served) -> None:
     style = re.search(r"/static/pages\.css\?v=\w+", httpx.get(served.at + "/").text)
     assert style
@@ -430,6 +440,18 @@ def test_the_api_page_lists_routes_and_no_pages(served: Served) -> None:
     assert "/v1/lots" in told
     assert "min_risk" in told
     assert "/check</" not in told.split("<main")[1]
+
+
+def test_an_api_document_is_told_in_words() -> None:
+    record = {"type": "object", "properties": {"lot": {}, "measurements": {}}, "required": ["lot"]}
+    assert type_of({"anyOf": [{"type": "string"}, record]}) == ("string | {lot, measurements}", "")
+    assert type_of({"type": "array", "items": {"$ref": "#/components/schemas/Result"}}) == ("list of Result", "Result")
+    assert type_of({"type": ["string", "null"]}) == ("string | null", "")
+    assert type_of({"type": "integer", "minimum": 0, "maximum": 20}) == ("integer ≥ 0 ≤ 20", "")
+    assert [(field["name"], field["required"]) for field in fields_of(record)] == [
+        ("lot", True),
+        ("measurements", False),
+    ]
 
 
 def test_links_stand_below_the_root_of_a_proxy() -> None:
@@ -456,7 +478,7 @@ def test_every_word_of_a_template_exists_and_none_is_left_over() -> None:
     assert asked - set(WORDS) == set()
     quoted = set(re.findall(r"""["']([\w.\-]+)["']""", said))
     families = tuple(set(re.findall(r"""["'](\w[\w.]*\.)(?:\{|["'] ~)""", said)))
-    assert {key for key in WORDS if key not in quoted and not key.startswith(families)} <= {"site_id"}
+    assert {key for key in WORDS if key not in quoted and not key.startswith(families)} == {"site_id"}
 
 
 def test_every_warning_decision_and_order_has_words() -> None:
