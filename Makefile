@@ -1,5 +1,5 @@
 # Everything below runs from a fresh clone: git, make and Python 3.11 or newer with its venv module are enough.
-#   PYTHON=…  the interpreter to build .venv with      SERVE=0    make demo ends by itself (so far it always does)
+#   PYTHON=…  the interpreter to build .venv with      SERVE=0    make demo ends after the scores, without the service
 #   UPGRADE=1 make lock takes the newest versions      ARGS=…     more for pytest, as in make test ARGS="-k asof"
 
 SHELL := /bin/bash
@@ -10,6 +10,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
 BEGUN := .venv/.begun
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for each in python3.11 python3; do \
 	"$$each" -c '$(OLD_ENOUGH)' 2>/dev/null && echo "$$each" && break; done)
@@ -18,7 +19,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r target what; \
 		do printf 'make %-8s %s\n' "$$target" "$$what"; done
 
-demo: $(READY)  ## a small factory made on the spot: check, train, backtest, score
+demo: $(READY)  ## a small factory made on the spot: check, train, backtest, score, serve until Ctrl-C
 	$(BIN)/lotrisk demo $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: $(READY)  ## every test; warnings are errors
@@ -34,10 +35,10 @@ format: $(READY)  ## rewrite the code as `make check` wants it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## write requirements.lock from pyproject.toml
+lock:  ## write requirements.lock and, for the service alone, requirements-serve.lock from pyproject.toml
 	@test -x $(BIN)/uv || $(MAKE) $(READY)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-		--all-extras --group dev $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	$(COMPILE) --all-extras --group dev $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra serve --constraint requirements.lock --no-annotate pyproject.toml -o requirements-serve.lock
 
 clean:  ## remove .venv and all that these commands made
 	rm -rf .venv build dist demo *.egg-info .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

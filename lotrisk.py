@@ -5,7 +5,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +13,6 @@ from features.errors import ContractViolation, SettingsError, SourceUnreachable
 from features.terminal import OneLineFaults, console, lot_ids, print_json, progress, result
 
 if TYPE_CHECKING:
-    from features.champion import Scorer
     from features.reading import Reading
     from features.site import Site
     from serving.monitor import Monitored
@@ -51,6 +50,8 @@ def check(site: Path, as_json: bool) -> None:
 
     Exits with 1 when a table is unusable. Quarantined rows are kept in .lotrisk/quarantine.
     """
+    from features.jobs import check as job
+
     settings = _site(site)
     try:
         with progress() as show:
@@ -61,7 +62,7 @@ def check(site: Path, as_json: bool) -> None:
             print_json({"site": settings.name, "ok": False, "error": str(unusable)})
         click.echo(f"lotrisk: {' '.join(str(unusable).split())}", err=True)
         sys.exit(1)
-    findings = _check(reading, settings, quiet=as_json)
+    findings = job(reading, settings, quiet=as_json)
     if as_json:
         print_json(findings)
     sys.exit(0 if findings["ok"] else 1)
@@ -77,18 +78,7 @@ def train(site: Path, until: str | None, seed: int, as_json: bool) -> None:
     settings = _site(site)
     trained, promoted = _train(settings, _read(settings), until=_moment(until, settings), seed=seed, quiet=as_json)
     if as_json:
-        verdict = trained.verdict
-        print_json(
-            {
-                "version": trained.version,
-                "promoted": promoted,
-                "reasons": [*verdict.reasons, *verdict.void],
-                "label": trained.label,
-                "rounds": trained.rounds,
-                "rate": trained.rate,
-                "figures": trained.rows,
-            }
-        )
+        print_json({**trained.facts, "promoted": promoted})
 
 
 @main.command()
@@ -100,8 +90,18 @@ def train(site: Path, until: str | None, seed: int, as_json: bool) -> None:
 @AS_JSON
 def backtest(site: Path, start: str, until: str | None, step: str, out: Path, as_json: bool) -> None:
     """Score the past as it would have been scored then, by models trained until then."""
+    from features.jobs import period
+    from features.output import check_ending
+    from training.backtest import write_backtest
+
     settings = _site(site)
-    _backtest(settings, None, start, until, step, out, as_json=as_json)
+    check_ending(out)
+    every = period("--step", step)
+    first, last = _moment(start, settings), _moment(until, settings)
+    histories = _read(settings).histories
+    with progress() as show:
+        facts = write_backtest(out, histories, settings.rules, start=first, until=last, step=every, progress=show)
+    result(as_json, facts)
 
 
 @main.command()
@@ -113,6 +113,7 @@ def backtest(site: Path, start: str, until: str | None, step: str, out: Path, as
 @AS_JSON
 def score(site: Path, as_of: str | None, lots: str | None, most: int, out: Path, as_json: bool) -> None:
     """Score lots: by default those produced and not shipped, with again_every also those at risk."""
+    from features.jobs import scores
     from features.output import check_ending, write_table
 
     settings = _site(site)
@@ -121,7 +122,7 @@ def score(site: Path, as_of: str | None, lots: str | None, most: int, out: Path,
     if moment > now:
         raise SettingsError(f"--as-of {as_of}: lies in the future; nothing is known then. Give a past moment or none.")
     named = None if lots is None else lot_ids(lots)
-    scorer, table = _score(settings, _read(settings), named, moment, most)
+    scorer, table = scores(_read(settings), settings, named, as_of=moment, most_reasons=most)
     write_table(table, out)
     result(as_json, {"out": str(out), "lots": table.num_rows, "model_version": scorer.version})
 
@@ -202,30 +203,24 @@ def monitor(site: Path, out: Path | None, as_json: bool) -> None:
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Of the factory.")
 @click.option("--lots", default=4000, type=click.IntRange(100), show_default=True, help="Lots in three years.")
-@click.option("--serve/--no-serve", default=True, help="Has no effect yet: the demo ends by itself.")
-def demo(folder: Path, seed: int, lots: int, serve: bool) -> None:  # noqa: ARG001
-    """Make a small factory on the spot, then check, train, backtest and score it."""
-    from features.output import write_table
+@click.option("--serve/--no-serve", default=True, help="End with the running service, or after the scores.")
+def demo(folder: Path, seed: int, lots: int, serve: bool) -> None:
+    """Make a small factory on the spot, then check, train, backtest, score and serve it until Ctrl-C."""
     from training import demo as demo_of
 
     site = demo_of.make(folder, seed=seed, lots=lots, now=_now())
     settings = _site(site)
-    demo_of.step(f"lotrisk check {site}")
     reading = _read(settings)
-    _check(reading, settings)
+    demo_of.checked(site, settings, reading)
     demo_of.step(f"lotrisk train {site}")
-    trained, _ = _train(settings, reading, until=_now(), seed=0, quiet=False)
-    start, out = demo_of.backtest_start(_now()), site / "backtest.csv"
-    demo_of.step(f"lotrisk backtest {site} --from {start} --step 180d --out {out}")
-    _backtest(settings, reading, start, None, "180d", out, as_json=False)
-    demo_of.step("What each history adds")
-    with progress() as show:
-        demo_of.ladder(trained, site, progress=show)
-    out = site / "scores.csv"
-    demo_of.step(f"lotrisk score {site} --out {out}")
-    _, scores = _score(settings, reading, None, _now(), 3)
-    write_table(scores, out)
-    demo_of.show_ranked(scores)
+    trained, promoted = _train(settings, reading, until=_now(), seed=0, quiet=False)
+    riskiest = demo_of.judged(site, settings, reading, trained, now=_now())
+    demo_of.say_what_scores(site, promoted=promoted)
+    if serve:
+        from serving.run import serve as run
+
+        with demo_of.told_when_ready(site, riskiest) as port:
+            run(settings, host=demo_of.HOST, port=port, workers=1)
 
 
 def _now() -> int:
@@ -239,34 +234,15 @@ def _site(folder: Path) -> "Site":
 
 
 def _moment(text: str | None, site: "Site") -> int:
-    from features.times import read_moment
+    from features.jobs import moment
 
-    if text is None:
-        return _now()
-    try:
-        return read_moment(text, site.timezone)
-    except ValueError as wrong:
-        raise SettingsError(f"{text!r} is no moment ({wrong}); write 2026-03-01 or 2026-03-01T08:00:00Z") from None
+    return _now() if text is None else moment(text, site)
 
 
 def _read(site: "Site") -> "Reading":
     from features.reading import read_histories
 
     return read_histories(site, now=_now())
-
-
-def _check(reading: "Reading", site: "Site", *, quiet: bool = False) -> dict[str, Any]:
-    from features.check import check_site
-    from features.findings import render
-    from features.quarantine import write_quarantine
-
-    findings = check_site(reading, site)
-    write_quarantine(
-        {name: report.quarantine for name, report in reading.report.items()}, site.state_dir / "quarantine"
-    )
-    if not quiet:
-        console().print(render(findings))
-    return findings
 
 
 def _train(site: "Site", reading: "Reading", *, until: int, seed: int, quiet: bool) -> "tuple[Trained, bool]":
@@ -306,47 +282,6 @@ def _monitor(site: "Site", reading: "Reading", out: Path | None) -> "Monitored":
         return run(site, bundle=bundle, scores=scores, judged=outcome, now=now, out=out)
     finally:
         engine.dispose()
-
-
-def _backtest(
-    site: "Site", reading: "Reading | None", start: str, until: str | None, step: str, out: Path, *, as_json: bool
-) -> None:
-    from features.output import check_ending, write_table
-    from features.settings import duration
-    from training.backtest import backtest as job
-    from training.backtest import steps_by_model
-
-    check_ending(out)
-    try:
-        every = duration(step)
-    except ValueError as wrong:
-        raise SettingsError(f"--step {step}: {wrong}") from None
-    if every <= 0:
-        raise SettingsError(f"--step {step}: must be longer than nothing")
-    first, last = _moment(start, site), _moment(until, site)
-    histories = (reading or _read(site)).histories
-    with progress() as show:
-        table = job(histories, site.rules, start=first, until=last, step=every, progress=show)
-    write_table(table, out)
-    labelled = table.num_rows - table["failed"].null_count
-    facts = {"out": str(out), "judgements": table.num_rows, "labelled": labelled, "steps": steps_by_model(table)}
-    result(as_json, facts)
-
-
-def _score(site: "Site", reading: "Reading", lots: list[str] | None, as_of: int, most: int) -> "tuple[Scorer, Any]":
-    from features.champion import read_scorer
-    from features.score import Policy, open_lots
-    from features.score_table import score_table
-
-    scorer = read_scorer(site.state_dir)
-    histories, policy = reading.histories, Policy(site.rules, site.language, site.stale)
-    named = open_lots(histories, site.rules, as_of) if lots is None else lots
-    with progress() as show:
-        show("score", 1, 1)
-        table = score_table(scorer, histories, policy, lots=named, as_of=as_of, most_reasons=most)
-    if lots is None:
-        table = table.sort_by([("risk", "descending"), ("lot_id", "ascending")])
-    return scorer, table
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from rich.progress import Progress
 from features.errors import LotRiskError, SettingsError
 
 PLAIN_WIDTH = 130  # of tables where there is no terminal to ask
+EXTRAS = "train (train, backtest, demo), serve (serve, models, promote, rollback) or monitor (monitor)"
 
 
 class OneLineFaults(click.Group):
@@ -26,6 +27,10 @@ class OneLineFaults(click.Group):
             raise
         except (LotRiskError, OSError) as fault:
             told = str(fault)
+        except ModuleNotFoundError as fault:
+            if (fault.name or "").split(".")[0] in ("", "features", "training", "serving"):
+                raise
+            told = f"{fault.name} is not installed here; install lot-risk with the extra of this job: {EXTRAS}"
         except click.UsageError as fault:
             command = fault.ctx.command_path if fault.ctx is not None else context.command_path
             told = f"{fault.format_message()} `{command} --help` says more."

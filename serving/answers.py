@@ -7,11 +7,11 @@ for fifty, and a lot's score is the same bit for bit alone and among others.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from features.asof import NO_TIME
+from features.asof import NO_TIME, Array
 from features.bundle import Bundle
 from features.card import iso
 from features.champion import Scorer
@@ -40,13 +40,13 @@ class Call:
     logged: bool = True
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One lot of one call on its way: where its answer goes, and when it is judged."""
+class Asked(NamedTuple):
+    """One lot of one call on its way: where its answer goes, its code (-1: nobody's), and when it is judged."""
 
     call: int
     place: int
     lot_id: str
+    code: int
     as_of: int
     reasons: int
     logged: bool
@@ -75,7 +75,8 @@ def answer(
             except BadRecord as bad:
                 answers[number][place] = {"lot_id": _name(lot), "problem": problem(bad.code, str(bad))}
                 continue
-            asked.append(Asked(number, place, lot_id, moment, call.reasons, call.logged, record))
+            code = histories.ids["lot"].code(lot_id) if record is None else record.code
+            asked.append(Asked(number, place, lot_id, code, moment, call.reasons, call.logged, record))
     known = _known(asked, histories)
     for one in (one for one, is_known in zip(asked, known, strict=True) if not is_known):
         detail = f"{one.lot_id}: {CODES['unknown_lot']}"
@@ -121,13 +122,17 @@ def _name(lot: Any) -> str | None:
 
 def _known(asked: Sequence[Asked], histories: Histories) -> list[bool]:
     """Whether there is something to score: a record, or an id of a lot that is there."""
-    codes = np.array([_code(one, histories) for one in asked], dtype=np.int64)
-    is_there = there(histories, codes, np.array([one.as_of for one in asked], dtype=np.int64))
-    return [one.record is not None or bool(found) for one, found in zip(asked, is_there.tolist(), strict=True)]
+    codes, moments = _arrays(asked)
+    return [
+        one.record is not None or found
+        for one, found in zip(asked, there(histories, codes, moments).tolist(), strict=True)
+    ]
 
 
-def _code(one: Asked, histories: Histories) -> int:
-    return histories.ids["lot"].code(one.lot_id) if one.record is None else one.record.code
+def _arrays(asked: Sequence[Asked]) -> tuple[Array, Array]:
+    """Codes and moments."""
+    codes = np.array([one.code for one in asked], dtype=np.int64)
+    return codes, np.array([one.as_of for one in asked], dtype=np.int64)
 
 
 def _results(
@@ -139,8 +144,7 @@ def _results(
     now: int,
     log: Callable[[LoggedScores], bool],
 ) -> list[Answer]:
-    codes = np.array([_code(one, histories) for one in asked], dtype=np.int64)
-    moments = np.array([one.as_of for one in asked], dtype=np.int64)
+    codes, moments = _arrays(asked)
     records = [(place, one.record) for place, one in enumerate(asked) if one.record is not None]
     judged = question(histories, codes, moments, told=told_of(records) if records else None)
     said = score(scorer, histories, policy, judged, most_reasons=[one.reasons for one in asked])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from features.asof import MINUTE, within
 from features.card import code_fingerprint
-from features.champion import Scorer, read_scorer, scorer_state
+from features.champion import Scorer, scorer_state
 from features.errors import LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, content_hash, read_mapped, write_mapped
@@ -23,7 +23,7 @@ from features.reading import read_histories
 from features.score import Policy
 from features.site import Site, read_site
 from serving.changes import signature
-from serving.loaded import warm
+from serving.loaded import usable_scorer, warm
 from serving.open_lots import score_open_lots
 from serving.published import FOLDER, Published, histories_folder, publish, read_published
 from serving.score_log import ScoreLog
@@ -98,7 +98,7 @@ class Keeper:
             return
         self._state = state
         try:
-            scorer = read_scorer(self._site.state_dir)
+            scorer = usable_scorer(self._site.state_dir)
         except LotRiskError as refused:
             log.error("%s", refused)
             return
@@ -122,7 +122,7 @@ class Keeper:
         self._publish(replace(self._published, checked_at=now, read_at=now))
         self._unscored |= self._published.histories != before
 
-    def _map(self, histories: Histories, read_at: int) -> bool:
+    def _map(self, histories: Histories, read_at: int) -> None:
         """Writes the histories with all that scores by the present model make of them, unless they are there."""
         scorer = self._scorer or Scorer(None)
         name = f"{content_hash(histories)[:24]}-{code_fingerprint()[:12]}-{scorer.version}"
@@ -134,20 +134,21 @@ class Keeper:
             warm(scorer, histories, self._policy)
             write_mapped(histories, folder)
             self._histories = read_mapped(folder)
+        self._unmapped = False
         self._publish(replace(self._published, histories=name, read_at=read_at))
         self._sweep()
-        return True
 
-    def _score(self, now: int) -> bool:
+    def _score(self, now: int) -> None:
         if self._histories is None or self._scorer is None:
-            return False
+            return
+        if self._unmapped:
+            self._map(self._histories, self._published.read_at)
         state = self._site.state_dir
         name = score_open_lots(
             self._scorer, self._histories, self._policy, self._log, state_dir=state, last=self._published.open, now=now
         )
         self._unscored = False
         self._publish(replace(self._published, open=name, scored_at=now))
-        return True
 
     def _publish(self, published: Published) -> None:
         self._published = published

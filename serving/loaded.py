@@ -6,10 +6,12 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from features.build import columns
 from features.card import iso
 from features.champion import Scorer, read_scorer, scorer_state
 from features.errors import BundleRefused, LotRiskError
@@ -87,7 +89,7 @@ class Follower:
             return loaded
         champion = str(state[0])
         try:
-            scorer = read_scorer(self._site.state_dir)
+            scorer = usable_scorer(self._site.state_dir)
         except LotRiskError as refused:
             log.error("version %s is refused: %s", champion, refused)
             return replace(loaded, champion=champion, state=state, refused=str(refused))
@@ -114,6 +116,20 @@ class Follower:
         """Makes here, and not in somebody's request, what a first score makes."""
         if loaded.scorer is not None and loaded.histories is not None:
             warm(loaded.scorer, loaded.histories, self._policy)
+
+
+def usable_scorer(state_dir: Path) -> Scorer:
+    """What `read_scorer` reads. BundleRefused too for a layout that this code does not follow to all the features."""
+    scorer = read_scorer(state_dir)
+    if scorer.bundle is not None:
+        try:
+            names = [spec.name for spec in columns(scorer.bundle.layout)]
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise BundleRefused(
+                f"{scorer.bundle.folder / 'card.json'}: this code does not follow its layout ({error!r}). Train again."
+            ) from error
+        scorer.bundle.columns(names, np.empty((0, len(names))))
+    return scorer
 
 
 def warm(scorer: Scorer, histories: Histories, policy: Policy) -> None:

@@ -17,6 +17,7 @@ from features.site import Site
 log = logging.getLogger(__name__)
 
 _AGAIN = 2.0  # seconds before a keeper that ended is started again
+_SILENT = 20  # seconds for a worker to say that it lives: so long a killed one can keep the parent from all else
 _GRACE = 15  # seconds for requests that run when the service is told to end
 
 
@@ -39,7 +40,7 @@ def serve(site: Site, *, host: str, port: int, workers: int) -> None:
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
-        timeout_worker_healthcheck=60,
+        timeout_worker_healthcheck=_SILENT,
     )
     try:
         socket = config.bind_socket()

@@ -3,11 +3,14 @@
 A line that begins with `$ ` is a command, `> ` continues it, anything else is what it prints and is not compared. The
 shell starts in an empty folder and stops at the first command that fails. A block that cannot run here has the line
 `<!-- not run: reason -->` before it. Shell blocks of another kind would escape the test, so there are none.
+
+Port 8000, which a service has in the documents, is a free one here; and curl fails where the answer is a problem.
 """
 
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -58,14 +61,18 @@ def blocks(document: str) -> list[Block]:
 def run(document: str, folder: Path) -> None:
     """Runs what the document says is run; raises AssertionError with the shell's trace when a command fails."""
     commands = [command for block in blocks(document) if block.is_run for command in block.commands]
+    commands = [re.sub(r"\b8000\b", str(free_port()), "\n".join(commands))]
     script = "\n".join(["trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT", "set -xeuo pipefail", *commands])
+    settings = folder.with_name(f"{folder.name}-curl")
+    settings.mkdir()
+    (settings / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n", encoding="utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     output = folder.with_name(f"{folder.name}.log")
     with output.open("w") as log:
         shell = subprocess.Popen(
             ["bash", "-c", script],
             cwd=folder,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": path, "CURL_HOME": str(settings), "no_proxy": "127.0.0.1"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -78,6 +85,12 @@ def run(document: str, folder: Path) -> None:
             shell.wait()
             status = -1
     assert status == 0, f"status {status}:\n" + "\n".join(output.read_text().splitlines()[-40:])
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def documents() -> list[Path]:
@@ -135,6 +148,22 @@ def test_what_a_document_leaves_running_is_ended(tmp_path: Path) -> None:
     run(CONSOLE.format("$ sleep 600 &\n$ echo $! > pid"), tmp_path)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+SERVED = """
+$ python -m http.server 8000 --bind 127.0.0.1 &
+$ curl --retry 60 --retry-delay 1 --retry-connrefused http://127.0.0.1:8000/
+$ curl http://127.0.0.1:8000/{}
+""".strip()
+
+
+def test_a_call_that_is_answered_with_a_problem_is_caught(tmp_path: Path) -> None:
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / "there").write_text("")
+    run(CONSOLE.format(SERVED.format("there")), tmp_path / "good")
+    (tmp_path / "bad").mkdir()
+    with pytest.raises(AssertionError, match=r"status 22"):
+        run(CONSOLE.format(SERVED.format("misspelt")), tmp_path / "bad")
 
 
 def test_a_block_left_open_is_caught() -> None:

@@ -1,5 +1,8 @@
 """`lotrisk backtest`: what would have been said, by a model trained until then, of every lot that came after."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -9,7 +12,7 @@ from features.champion import PRODUCT_RATE, shrunk_rates
 from features.delay import data_cut
 from features.histories import Histories
 from features.judgements import judge
-from features.output import times
+from features.output import times, write_table
 from features.rules import Rules
 from training.fit import Known
 from training.labels import label
@@ -60,6 +63,16 @@ def backtest(
             "trained_until": times(trained),
         }
     )
+
+
+def write_backtest(
+    out: Path, histories: Histories, rules: Rules, *, start: int, until: int, step: int, progress: Progress
+) -> dict[str, Any]:
+    """Writes the table of `backtest` into `out`; what is in it, in numbers."""
+    table = backtest(histories, rules, start=start, until=until, step=step, progress=progress)
+    write_table(table, out)
+    labelled = table.num_rows - table["failed"].null_count
+    return {"out": str(out), "judgements": table.num_rows, "labelled": labelled, "steps": steps_by_model(table)}
 
 
 def steps_by_model(table: "pa.Table") -> dict[str, int]:

@@ -1,12 +1,18 @@
-"""What `lotrisk demo` shows around the ordinary commands: a factory, the day's ranked lots, what can be known."""
+"""What `lotrisk demo` does and shows around the ordinary commands: a factory, ranked lots, addresses to try."""
 
 import json
 import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -15,15 +21,22 @@ from rich.table import Table
 
 from features.asof import DAY
 from features.errors import SettingsError
-from features.terminal import console
-from features.times import written
+from features.jobs import check, scores
+from features.output import write_table
+from features.reading import Reading
+from features.site import Site
+from features.terminal import console, progress, result
+from features.times import read_moment, written
+from training.backtest import write_backtest
 from training.evaluate import evaluate
 from training.factory import SITE, TIMEZONE, make_factory
 from training.model import Progress, score_out_of_time
 from training.train import Trained
 
+HOST, PORT = "127.0.0.1", 8000
 SHOWN = 10
 BACKTEST_DAYS = 540  # old enough for labels of 180 days and their reports
+STEP = 180 * DAY
 
 
 def make(folder: Path, *, seed: int, lots: int, now: int) -> Path:
@@ -37,9 +50,57 @@ def make(folder: Path, *, seed: int, lots: int, now: int) -> Path:
     return make_factory(folder, seed=seed, today=today, lots=lots)
 
 
-def backtest_start(now: int) -> str:
-    """The day the demo's backtest starts."""
-    return str(written(now - BACKTEST_DAYS * DAY))[:10]
+def checked(folder: Path, site: Site, reading: Reading) -> None:
+    """The step `check`."""
+    step(f"lotrisk check {folder}")
+    check(reading, site)
+
+
+def judged(folder: Path, site: Site, reading: Reading, trained: Trained, *, now: int) -> str:
+    """The steps after training, up to the ranked lots; the riskiest of them."""
+    start, out = _moment(now - BACKTEST_DAYS * DAY), folder / "backtest.csv"
+    step(f"lotrisk backtest {folder} --from {start} --step {STEP // DAY}d --out {out}")
+    histories, first = reading.histories, read_moment(start, site.timezone)
+    with progress() as show:
+        facts = write_backtest(out, histories, site.rules, start=first, until=now, step=STEP, progress=show)
+    result(False, facts)
+    step("What each history adds")
+    with progress() as show:
+        ladder(trained, folder, progress=show)
+    out = folder / "scores.csv"
+    step(f"lotrisk score {folder} --out {out}")
+    _, table = scores(reading, site, None, as_of=now, most_reasons=3)
+    write_table(table, out)
+    show_ranked(table)
+    return str(table["lot_id"][0]) if table.num_rows else histories.ids["lot"].texts[-1]
+
+
+def say_what_scores(folder: Path, *, promoted: bool) -> None:
+    """Where no model is champion: that it is so, and what that means."""
+    if not promoted:
+        click.echo(
+            "The model was not promoted, see above: lots are listed by the shrunk rate, and no decision is made. "
+            f"To use it all the same: lotrisk promote {folder} 1"
+        )
+
+
+@contextmanager
+def told_when_ready(folder: Path, lot_id: str) -> Iterator[int]:
+    """A free port for the service that the block runs. Addresses and calls to try are shown once it lists lots."""
+    port, ended = _free_port(), threading.Event()
+    step(f"lotrisk serve {folder}" + (f" --port {port}" if port != PORT else ""))
+
+    def tell() -> None:
+        while not ended.wait(0.2):
+            if _lists_lots(port):
+                click.echo(_addresses(f"http://{HOST}:{port}", lot_id))
+                return
+
+    threading.Thread(target=tell, name="demo's addresses", daemon=True).start()
+    try:
+        yield port
+    finally:
+        ended.set()
 
 
 def step(title: str) -> None:
@@ -84,3 +145,48 @@ def ladder(trained: Trained, folder: Path, *, progress: Progress) -> dict[str, A
         table.add_row(name, str(figures["average_precision"]), str(figures["roc_auc"]))
     console().print(table)
     return found
+
+
+def _moment(moment: int) -> str:
+    """The day of it."""
+    return str(written(moment))[:10]
+
+
+def _free_port() -> int:
+    """The first that nobody listens on, from the usual one on; SettingsError where a hundred are taken."""
+    for port in range(PORT, PORT + 100):
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise SettingsError(f"ports {PORT} to {PORT + 99} are all taken; use --no-serve, then lotrisk serve with --port")
+
+
+def _lists_lots(port: int) -> bool:
+    """Whether the service there has scored the open lots."""
+    connection = HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", "/v1/lots?limit=1")
+        answer = connection.getresponse()
+        return answer.status == 200 and json.load(answer)["model_version"] is not None
+    except (OSError, HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+
+
+def _addresses(url: str, lot_id: str) -> str:
+    call = json.dumps({"lots": [lot_id], "reasons": 3})
+    return f"""
+The service runs. Try:
+
+  curl '{url}/v1/lots?limit=3'
+  curl {url}/v1/scores -d '{call}'
+  curl {url}/v1/lots/{lot_id}
+
+Pages: {url}/ (lots), {url}/model, {url}/check, {url}/docs
+It ends with Ctrl-C.
+"""

@@ -1,0 +1,240 @@
+"""The keeper, step by step: what it reads, maps, scores and publishes, and what it does when something fails."""
+
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from features.card import iso
+from features.mapped import content_hash, read_mapped
+from features.reading import read_histories
+from features.site import Site, read_site
+from serving.keeper import Keeper
+from serving.loaded import Follower, Loaded
+from serving.metrics import Metrics
+from serving.published import Published, histories_folder, open_file, read_published
+from serving.score_log import ScoreLog
+from serving.service import Service
+from serving.standing import Filter, Standing
+from tests.serving.fitted import copied, promote
+from tests.serving.test_registry import Site as Registered
+from tests.serving.test_registry import url
+from tests.toy_model import MLFLOW_WARNS
+
+pytestmark = MLFLOW_WARNS
+__all__ = ["url"]
+
+SECOND = 1_000_000
+MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
+
+
+@pytest.fixture
+def site(factory: Path, tmp_path: Path) -> Site:
+    return read_site(copied(factory, tmp_path / "valves"), {})
+
+
+@pytest.fixture
+def score_log(site: Site) -> Iterator[ScoreLog]:
+    score_log = ScoreLog(site.database_url, spill=site.state_dir / "serving" / "unlogged")
+    score_log.start()
+    yield score_log
+    score_log.close()
+
+
+def now() -> int:
+    return time.time_ns() // 1000
+
+
+def run(site: Site, published: Published) -> Standing:
+    return Standing(open_file(site.state_dir, published.open))
+
+
+def add_return(site: Site, lot: str, *, parts: int = 50) -> None:
+    """A complaint of a week before the factory's last day."""
+    with (site.data[0] / "returns.csv").open("a", encoding="utf-8") as file:
+        file.write(f"R9{lot},{lot},C01,2026-08-20,2026-08-24T10:00:00+02:00,{parts},weak_pull,Weak,high,,\n")
+
+
+def test_a_first_step_publishes_histories_and_scores_and_a_second_nothing(site: Site, score_log: ScoreLog) -> None:
+    begun = now()
+    keeper = Keeper(site, score_log)
+    keeper.step(begun)
+    first = read_published(site.state_dir)
+    assert (first.read_at, first.checked_at, first.scored_at, first.fault) == (begun, begun, begun, "")
+    mapped = read_mapped(histories_folder(site.state_dir, first.histories))
+    assert content_hash(mapped) == content_hash(read_histories(site, now=begun).histories)
+    said = run(site, first)
+    assert said.said["as_of"] == iso(begun) and said.said["model_version"] == "1" and len(said) >= 5
+    keeper.step(begun + SECOND)
+    assert read_published(site.state_dir) == first
+    keeper.step(begun + MINUTE)
+    assert read_published(site.state_dir) == replace(first, checked_at=begun + MINUTE)
+
+
+def test_open_lots_are_scored_anew_every_hour_and_logged_once_a_day(site: Site, score_log: ScoreLog) -> None:
+    begun = now()
+    keeper = Keeper(site, score_log)
+    for hours in (0, 1, 2):
+        keeper.step(begun + hours * HOUR)
+        published = read_published(site.state_dir)
+        assert (published.scored_at, published.open) == (begun + hours * HOUR, f"{hours + 1}.arrow")
+    once = len(run(site, published))
+    keeper.step(begun + 24 * HOUR)
+    score_log.close()
+    with sqlite3.connect(site.state_dir / "lotrisk.db") as database:
+        asked = database.execute("select asked_at, count(*) from scores group by asked_at").fetchall()
+    assert [count for _, count in sorted(asked)] == [once, once]
+
+
+def test_a_new_return_is_read_within_the_minute_and_the_open_lots_are_scored_anew(
+    site: Site, score_log: ScoreLog
+) -> None:
+    begun = now()
+    keeper = Keeper(site, score_log)
+    keeper.step(begun)
+    first = read_published(site.state_dir)
+    add_return(site, "L000300")
+    keeper.step(begun + MINUTE // 2)
+    assert read_published(site.state_dir) == first
+    keeper.step(begun + MINUTE)
+    second = read_published(site.state_dir)
+    assert second.histories != first.histories and second.open == "2.arrow"
+    assert histories_folder(site.state_dir, first.histories).is_dir()  # a worker may be about to map it
+
+
+def test_another_champion_scores_the_open_lots_and_one_that_is_refused_does_not(
+    site: Site, score_log: ScoreLog
+) -> None:
+    keeper, begun = Keeper(site, score_log), now()
+    keeper.step(begun)
+    promote(site.folder, "2")
+    keeper.step(begun + SECOND)
+    published = read_published(site.state_dir)
+    assert run(site, published).said["model_version"] == "2"
+    spoilt = site.state_dir / "bundles" / "1" / "model.txt"
+    spoilt.write_bytes(spoilt.read_bytes()[:-1])
+    promote(site.folder, "1")
+    keeper.step(begun + 2 * SECOND)
+    assert read_published(site.state_dir) == published
+
+
+def test_sources_that_are_gone_stop_nothing_else_and_are_asked_again_after_a_while(
+    site: Site, score_log: ScoreLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper, begun = Keeper(site, score_log), now()
+    keeper.step(begun)
+    aside = site.data[0].rename(site.folder / "away")
+    promote(site.folder, "2")
+    keeper.step(begun + MINUTE)
+    failed = read_published(site.state_dir)
+    assert "lots" in failed.fault and failed.checked_at == begun
+    assert run(site, failed).said["model_version"] == "2"
+    keeper.step(begun + MINUTE + SECOND)
+    assert read_published(site.state_dir) == failed and caplog.text.count("sources: ") == 1
+    again = Keeper(site, score_log)  # after a restart the maps are still there to score with
+    again.step(begun + 2 * HOUR)
+    restarted = read_published(site.state_dir)
+    assert restarted.fault == failed.fault and restarted.histories
+    assert run(site, restarted).said["as_of"] == iso(begun + 2 * HOUR)
+    aside.rename(site.folder / "data")
+    again.step(begun + 3 * HOUR)
+    healed = read_published(site.state_dir)
+    assert (healed.fault, healed.checked_at) == ("", begun + 3 * HOUR)
+
+
+def test_a_worker_says_what_is_wrong_with_the_sources_and_after_a_while_that_it_is_not_ready(
+    site: Site, score_log: ScoreLog
+) -> None:
+    begun = now()
+    keeper = Keeper(site, score_log)
+    keeper.step(begun)
+    shutil.rmtree(site.data[0])
+    keeper.step(begun + MINUTE)
+    service = Service(site, Metrics())
+    service._follower.look()
+    soon, late = (service.ready(at)["checks"]["histories"] for at in (begun + MINUTE, begun + HOUR))
+    assert soon["ok"] and not late["ok"]
+    assert "lots" in soon["detail"] and soon["detail"] == late["detail"]
+    text = service._metrics.text(service.log)[0].decode()
+    assert "lotrisk_refresh_failing 1.0" in text
+
+
+def test_without_a_champion_the_rate_scores_under_its_name(site: Site, score_log: ScoreLog) -> None:
+    (site.state_dir / "champion").unlink()
+    Keeper(site, score_log).step(now())
+    published = read_published(site.state_dir)
+    items, _ = run(site, published).page(Filter(), sort="-risk", start=0, limit=None)
+    assert {(item["model_version"], item["decision"]) for item in items} == {("shrunk_product", "cannot_assess")}
+    assert all("no_champion" in item["warnings"] and 0 < item["risk"] < 1 for item in items)
+
+
+def test_maps_of_other_code_are_written_anew_and_a_worker_waits_for_them(site: Site, score_log: ScoreLog) -> None:
+    Keeper(site, score_log).step(now())
+    published = read_published(site.state_dir)
+    index = histories_folder(site.state_dir, published.histories) / "index.json"
+    index.write_bytes(index.read_bytes().replace(b'"format":1', b'"format":0'))
+    follower = Follower(site)
+    follower.look()
+    assert follower.now.histories is None and follower.now.scorer is not None
+    Keeper(site, score_log).step(now())
+    follower.look()
+    assert follower.now.histories is not None
+
+
+def test_a_worker_keeps_what_it_has_when_what_is_published_cannot_be_read(site: Site, score_log: ScoreLog) -> None:
+    Keeper(site, score_log).step(now())
+    told: list[Loaded] = []
+    follower = Follower(site, told=told.append)
+    follower.look()
+    before = follower.now
+    current = site.state_dir / "serving" / "current.json"
+    said = json.loads(current.read_text(encoding="utf-8"))
+    for spoilt in ("", "{", json.dumps(said | {"open": "77.arrow"}), json.dumps(said | {"histories": "gone"})):
+        current.write_text(spoilt, encoding="utf-8")
+        follower.look()
+        assert follower.now.histories is not None and follower.now.scorer is before.scorer
+        assert follower.now.standing is not None and follower.now.standing.name == "1.arrow"
+    assert len(told) > 1
+
+
+def test_old_histories_and_old_runs_are_removed(site: Site, score_log: ScoreLog) -> None:
+    begun = now()
+    keeper = Keeper(site, score_log)
+    for turn in range(4):
+        add_return(site, f"L00030{turn}")
+        keeper.step(begun + turn * MINUTE)
+    folder = site.state_dir / "serving"
+    assert len(list((folder / "histories").iterdir())) == 2
+    assert [path.name for path in sorted((folder / "open").iterdir())] == [f"{n}.arrow" for n in (1, 2, 3, 4)]
+
+
+def test_a_champion_promoted_elsewhere_is_taken_over(site: Site, score_log: ScoreLog, url: str, tmp_path: Path) -> None:
+    elsewhere = Registered("valves", url, tmp_path / "elsewhere").train(2)
+    elsewhere.promote("2")
+    shutil.rmtree(site.state_dir / "bundles")
+    followed = replace(site, tracking_uri=url)
+    keeper, begun = Keeper(followed, score_log), now()
+    keeper.step(begun)
+    assert (site.state_dir / "champion").read_text(encoding="utf-8") == "2\n"
+    files = sorted(path.name for path in (site.state_dir / "bundles" / "2").iterdir())
+    assert files == ["card.json", "golden.json", "model.txt", "reference.parquet"]
+    elsewhere.promote("1")
+    keeper.step(begun + SECOND)
+    assert (site.state_dir / "champion").read_text(encoding="utf-8") == "2\n"
+    keeper.step(begun + MINUTE)
+    assert (site.state_dir / "champion").read_text(encoding="utf-8") == "1\n"
+
+
+def test_a_registry_elsewhere_that_does_not_answer_is_a_fault_and_scores_go_on(
+    site: Site, score_log: ScoreLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    Keeper(replace(site, tracking_uri="http://127.0.0.1:9"), score_log).step(now())
+    published = read_published(site.state_dir)
+    assert "the model registry does not do it" in published.fault
+    assert len(run(site, published)) >= 5
