@@ -65,6 +65,7 @@ def carried_out(text: str, *, context: Path, folder: Path) -> list[Stage]:
             image, _, name = rest.partition(" AS ")
             stages.append(Stage(image, folder / f"stage{len(stages)}"))
             names[name] = stages[-1]
+            stages[-1].root.mkdir(parents=True)
         elif keyword == "WORKDIR":
             stages[-1].workdir = rest
             stages[-1].place(".").mkdir(parents=True, exist_ok=True)
