@@ -175,15 +175,24 @@ def _rows(items: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _from_here(request: Request) -> None:
-    """Problem `loopback_only` for a caller elsewhere, and for a page of another origin in a browser here."""
-    host = request.client.host if request.client is not None else ""
+    """Problem `loopback_only` for a caller elsewhere, and for a page of another origin in a browser here.
+
+    A page may come by a name that its owner lets lead here: only an origin on this machine is one of ours.
+    """
+    here = request.client is not None and _is_loopback(request.client.host)
     origin = request.headers.get("origin")
-    try:
-        here = ip_address(host.removeprefix("::ffff:")).is_loopback
-    except ValueError:
-        here = False
-    if not here or (origin is not None and origin.split("://")[-1] != request.headers.get("host")):
+    if origin is not None:
+        _, _, place = origin.partition("://")
+        here &= place == request.headers.get("host") and _is_loopback(place.rpartition(":")[0] or place)
+    if not here:
         raise Problem("loopback_only", "this route changes something; until keys exist it answers this machine only")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host.strip("[]").removeprefix("::ffff:")).is_loopback
+    except ValueError:
+        return False
 
 
 def _now() -> int:

@@ -143,12 +143,10 @@ class Service:
 
     async def promote(self, version: str, *, reason: str) -> Answer:
         """Makes a version the champion, in a process of its own: MLflow takes seconds to import."""
-        loop = asyncio.get_running_loop()
-        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-            try:
-                replaced = await loop.run_in_executor(pool, _promote, self._site, version, reason)
-            except tuple(_FAULTS) as fault:
-                raise Problem(_FAULTS[type(fault)], str(fault)) from None
+        try:
+            replaced = await run_in_threadpool(_promote_apart, self._site, version, reason)
+        except tuple(_FAULTS) as fault:
+            raise Problem(_FAULTS[type(fault)], str(fault)) from None
         return {"champion": version, "replaced": replaced}
 
     def ready(self, now: int) -> Answer:
@@ -249,6 +247,11 @@ class Service:
         except (FileNotFoundError, ValueError):
             return dict(NOT_RUN)
         return found
+
+
+def _promote_apart(site: Site, version: str, reason: str) -> str | None:
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_promote, site, version, reason).result()
 
 
 def _promote(site: Site, version: str, reason: str) -> str | None:

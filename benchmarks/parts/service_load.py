@@ -212,10 +212,11 @@ def _print(lines: list[Line], raw: list[float]) -> None:
             median(m / e for m, e in zip(p, _latency(empty, at), strict=True)) for p, at in ((p50, 0.5), (p99, 0.99))
         ]
         busy = median(run.cpu / run.seconds for run in line.runs)
+        beside = f"{times[0]:6.2f} {times[1]:6.2f}" if line.unit == 1 else f"{'-':>6} {'-':>6}"
+        worth = f"{cpu:6.2f}" if line.unit == 1 else f"{'-':>6}"
         print(
             f"{line.name:31} {median(line.rates):9,.0f} {share:6.3f}  of {line.of:16} {1e3 * median(p50):8.2f}"
-            f" {1e3 * median(p99):8.2f} {times[0]:6.2f} {times[1]:6.2f} {1e6 * median(line.cpu):8.0f}"
-            f" {cpu if line.unit == 1 else float('nan'):6.2f} {busy:6.0%}"
+            f" {1e3 * median(p99):8.2f} {beside} {1e6 * median(line.cpu):8.0f} {worth} {busy:6.0%}"
         )
     print(f"{'Booster.predict, all threads':31} {median(raw):9,.0f}")
     print(f"load average now {_busy()}; client: share of a core that it used", flush=True)
@@ -238,6 +239,8 @@ def _logged(site: Site, lines: list[Line]) -> None:
             break
         time.sleep(3.0)
     engine.dispose()
+    if found < answered:
+        raise SystemExit(f"{answered:,} lots were answered, {found:,} scores are logged")
     print(f"{answered:,} lots were answered, and in the warming up some more; {found:,} scores are logged")
 
 

@@ -1,5 +1,6 @@
 """The keeper, step by step: what it reads, maps, scores and publishes, and what it does when something fails."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -7,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from features.site import Site, read_site
 from serving.keeper import Keeper
 from serving.loaded import Follower, Loaded
 from serving.metrics import Metrics
+from serving.problems import Problem
 from serving.published import Published, histories_folder, open_file, read_published
 from serving.score_log import ScoreLog
 from serving.service import Service
@@ -223,6 +226,8 @@ def test_a_champion_promoted_elsewhere_is_taken_over(site: Site, score_log: Scor
     assert (site.state_dir / "champion").read_text(encoding="utf-8") == "2\n"
     files = sorted(path.name for path in (site.state_dir / "bundles" / "2").iterdir())
     assert files == ["card.json", "golden.json", "model.txt", "reference.parquet"]
+    published = read_published(site.state_dir)
+    assert published.histories and not published.open  # the toy's layout is none that scores
     elsewhere.promote("1")
     keeper.step(begun + SECOND)
     assert (site.state_dir / "champion").read_text(encoding="utf-8") == "2\n"
@@ -238,3 +243,25 @@ def test_a_registry_elsewhere_that_does_not_answer_is_a_fault_and_scores_go_on(
     published = read_published(site.state_dir)
     assert "the model registry does not do it" in published.fault
     assert len(run(site, published)) >= 5
+
+
+def test_promoting_by_the_route_moves_the_champion_and_names_what_it_cannot_promote(site: Site, url: str) -> None:
+    """In a process of its own, while the event loop goes on."""
+    shutil.rmtree(site.state_dir / "bundles")
+    (site.state_dir / "champion").unlink()
+    Registered("by route", url, site.state_dir).train(2)
+    service = Service(replace(site, name="by route", tracking_uri=url), Metrics())
+
+    async def promoted(version: str) -> tuple[Any, int]:
+        turns = 0
+        asked = asyncio.ensure_future(service.promote(version, reason="asked for"))
+        while not asked.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        return (asked.exception() or asked.result()), turns
+
+    said, turns = asyncio.run(promoted("2"))
+    assert said == {"champion": "2", "replaced": None} and turns > 10
+    assert (site.state_dir / "champion").read_text(encoding="utf-8") == "2\n"
+    fault, _ = asyncio.run(promoted("7"))
+    assert isinstance(fault, Problem) and fault.code == "unknown_version"

@@ -47,6 +47,9 @@ def the_dead_are_replaced(live: Live, said: list[Any]) -> None:
     eventually(lambda: live.keepers() and keeper not in live.keepers(), "another keeper")
     assert "the keeper ended with -9; starting it again" in live.said()
     eventually(lambda: live.said().count("Application startup complete") == 3, "the other worker is ready")
+    live.client.get("/metrics")
+    assert list(live.counted.rglob(f"gauge_live*_{first}.db")) == []  # a dead worker no longer says what it scores with
+    assert list(live.counted.rglob(f"counter_{first}.db")) != []
     eventually(lambda: live.said().count("scored ") >= 2, "the other keeper has scored the open lots")
 
 

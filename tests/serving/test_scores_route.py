@@ -305,11 +305,17 @@ def test_a_head_is_answered_without_a_body(live: Live) -> None:
 
 
 def test_only_this_machine_and_no_other_page_promotes(live: Live) -> None:
-    told = {"origin": "http://elsewhere.example"}
-    is_problem(live.client.post("/v1/models/2/promote", headers=told), "loopback_only")
+    for origin in ("http://elsewhere.example", "http://[", "null", ""):
+        told = {"origin": origin}
+        is_problem(live.client.post("/v1/models/2/promote", headers=told), "loopback_only")
+    for host in ("elsewhere.example", "127.0.0.1.elsewhere.example:80"):  # a name that leads to this machine
+        told = {"origin": f"http://{host}", "host": host}
+        is_problem(live.client.post("/v1/models/2/promote", headers=told), "loopback_only")
     is_problem(live.client.post("/v1/models/2/promote", headers={"x-forwarded-for": "192.0.2.7"}), "loopback_only")
     for body in (b"[]", b'{"reason":3}', b'{"why":"x"}', b"3"):
         is_problem(live.client.post("/v1/models/2/promote", content=body), "invalid_request")
+        own = {"origin": live.url}
+        is_problem(live.client.post("/v1/models/2/promote", content=body, headers=own), "invalid_request")
 
 
 def test_the_service_lives_on_after_all_of_it(live: Live) -> None:

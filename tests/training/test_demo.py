@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,8 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from training import demo
 
+pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="the demo prints calls of curl")
 PATIENCE = 240.0  # seconds; the cores are shared
 
 
