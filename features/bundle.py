@@ -45,6 +45,8 @@ class Bundle:
     reference: pa.Table
     booster: "Booster"
     calibration: Calibration
+    threads: int = 0
+    """Of LightGBM for more than a few rows; 0: one a core."""
 
     @cached_property
     def layout(self) -> Layout:
@@ -96,7 +98,7 @@ class Bundle:
             raise ValueError(
                 f"a matrix of shape {matrix.shape}: (rows, {len(self.card.features)}) is what the card says."
             )
-        threads = 1 if len(matrix) <= SMALL else 0
+        threads = 1 if len(matrix) <= SMALL else self.threads
         return np.asarray(self.booster.predict(matrix, num_threads=threads, **what), dtype=np.float64)
 
 

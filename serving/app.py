@@ -23,6 +23,7 @@ from serving.metrics import Counted, Metrics
 from serving.pages import pages
 from serving.problems import MEDIA_TYPE, Problem, problem
 from serving.queries import FILTERS
+from serving.quick import QuickScores
 from serving.service import Service
 
 PAGE, MOST = 100, 1000
@@ -52,6 +53,7 @@ def create_app(folder: Path) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(QuickScores, service=service)
     app.add_middleware(Counted, metrics=metrics)
     app.add_exception_handler(Problem, _of_problem)
     app.add_exception_handler(RequestValidationError, _of_validation)

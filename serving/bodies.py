@@ -1,6 +1,6 @@
 """Bodies of requests: read up to a limit, parsed strictly, held to their shape."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from pydantic_core import from_json
@@ -20,18 +20,22 @@ FIELDS = ("lots", "as_of", "reasons")
 
 async def read_body(request: Request) -> bytes:
     """The whole body; Problem `body_too_large` as soon as it is known to be."""
-    said = request.headers.get("content-length", "")
-    if said.isdigit() and int(said) > MOST_BYTES:
-        raise _too_large()
-    parts, size = [], 0
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size > MOST_BYTES:
-                raise _too_large()
-            parts.append(part)
+        return await read_stream(request.headers.get("content-length", ""), request.stream())
     except ClientDisconnect:
         raise Problem("invalid_json", "the body ended before it was whole") from None
+
+
+async def read_stream(said_length: str, stream: AsyncIterator[bytes]) -> bytes:
+    """The same of a body in parts. `said_length`: of the header, "": it does not say."""
+    if said_length.isdigit() and int(said_length) > MOST_BYTES:
+        raise _too_large()
+    parts, size = [], 0
+    async for part in stream:
+        size += len(part)
+        if size > MOST_BYTES:
+            raise _too_large()
+        parts.append(part)
     return b"".join(parts)
 
 

@@ -1,4 +1,8 @@
-"""Where calls wait to be scored: all that wait are taken together, by one thread, off the event loop."""
+"""Where calls wait to be scored: all that wait are taken together, off the event loop.
+
+Those who got an answer together tend to ask again at once, so the next batch waits for as many, a few milliseconds at
+most: else the first to ask again would be scored alone, and all others after it.
+"""
 
 import asyncio
 from collections import deque
@@ -6,30 +10,38 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+LONGEST = 0.005  # seconds that a batch waits for those who may ask again, and no longer than the last one took
+
 C = TypeVar("C")
 A = TypeVar("A")
+Batch = list[tuple[C, asyncio.Future[A]]]
 
 
 class Lane(Generic[C, A]):
-    """`run`: from calls to as many answers, in the lane's thread; `size` of a call, in lots.
+    """`run`: from calls to as many answers, in one of the lane's `threads`; `size` of a call, in lots.
 
     An answer that is an Exception is raised where its call waits.
 
-    Calls are taken in the order they come, as many as have `most` lots together, at least one.
+    Calls are taken in the order they come, as many as have `most` lots together, at least one. A call that comes when
+    nobody else does never waits.
     """
 
-    def __init__(self, run: Callable[[Sequence[C]], Sequence[A]], *, size: Callable[[C], int], most: int) -> None:
+    def __init__(
+        self, run: Callable[[Sequence[C]], Sequence[A]], *, size: Callable[[C], int], most: int, threads: int = 1
+    ) -> None:
         self._run, self._size, self._most = run, size, most
         self._waiting: deque[tuple[C, asyncio.Future[A]]] = deque()
-        self._busy = False
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane")
+        self._free = threads
+        self._enough = 0
+        self._gathering: asyncio.TimerHandle | None = None
+        self._thread = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="lane")
 
     async def ask(self, call: C) -> A:
         """The call's answer; raises what `run` raised for its batch, or gave as this call's answer."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[A] = loop.create_future()
         self._waiting.append((call, future))
-        if not self._busy:
+        if self._free and (self._gathering is None or len(self._waiting) >= self._enough):
             self._next(loop)
         return await future
 
@@ -38,7 +50,15 @@ class Lane(Generic[C, A]):
         self._thread.shutdown(wait=True)
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch: list[tuple[C, asyncio.Future[A]]] = []
+        """Starts what can be started."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        while self._free and (batch := self._batch()):
+            self._start(batch, loop)
+
+    def _batch(self) -> Batch[C, A]:
+        batch: Batch[C, A] = []
         lots = 0
         while self._waiting and (not batch or lots + self._size(self._waiting[0][0]) <= self._most):
             call, future = self._waiting.popleft()
@@ -46,17 +66,20 @@ class Lane(Generic[C, A]):
                 continue
             batch.append((call, future))
             lots += self._size(call)
-        self._busy = bool(batch)
-        if not batch:
-            return
+        return batch
+
+    def _start(self, batch: Batch[C, A], loop: asyncio.AbstractEventLoop) -> None:
+        self._free -= 1
+        begun = loop.time()
         done = loop.run_in_executor(self._thread, self._run, [call for call, _ in batch])
-        done.add_done_callback(lambda ended: self._ended(ended, batch, loop))
+        done.add_done_callback(lambda ended: self._ended(ended, batch, loop, loop.time() - begun))
 
     def _ended(
         self,
         ended: "asyncio.Future[Sequence[A]]",
-        batch: list[tuple[C, asyncio.Future[A]]],
+        batch: Batch[C, A],
         loop: asyncio.AbstractEventLoop,
+        took: float,
     ) -> None:
         fault = ended.exception()
         answers = [None] * len(batch) if fault is not None else ended.result()
@@ -67,4 +90,9 @@ class Lane(Generic[C, A]):
                 future.set_exception(fault or answer)  # type: ignore[arg-type]
             else:
                 future.set_result(answer)  # type: ignore[arg-type]
-        self._next(loop)
+        self._free += 1
+        if len(batch) <= max(len(self._waiting), 1):
+            self._next(loop)
+            return
+        self._enough = len(batch) + len(self._waiting)
+        self._gathering = loop.call_later(min(took, LONGEST), self._next, loop)

@@ -93,6 +93,8 @@ class Follower:
         except LotRiskError as refused:
             log.error("version %s is refused: %s", champion, refused)
             return replace(loaded, champion=champion, state=state, refused=str(refused))
+        if scorer.bundle is not None:  # several calls are scored at a time, each by one thread
+            scorer = replace(scorer, bundle=replace(scorer.bundle, threads=1))
         log.info("scores now come from %s", scorer.version)
         return replace(loaded, champion=champion, state=state, scorer=scorer, refused="")
 

@@ -1,6 +1,8 @@
 """What Prometheus is told. Workers count into files of one folder, and any of them answers for all."""
 
 import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -48,6 +50,23 @@ class Metrics:
             "lotrisk_refresh_failing", "1 while sources, registry or open lots cannot be read or scored", **gauge
         )
         self._scoring = ""
+        self._of_decision: dict[str, Any] = {}
+        self._of_route: dict[tuple[str, int], tuple[Any, Any]] = {}
+
+    def scored(self, results: Sequence[Mapping[str, Any]]) -> None:
+        """Lots were answered."""
+        for decision, number in Counter(result.get("decision", "problem") for result in results).items():
+            if decision not in self._of_decision:  # looking one up takes as long as counting
+                self._of_decision[decision] = self.lots.labels(decision)
+            self._of_decision[decision].inc(number)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        if (route, status) not in self._of_route:
+            self._of_route[route, status] = self.requests.labels(route, status), self.seconds.labels(route)
+        requests, times = self._of_route[route, status]
+        requests.inc()
+        times.observe(seconds)
 
     def told(self, loaded: Loaded) -> None:
         """What a worker scores with has changed."""
@@ -110,5 +129,4 @@ class Counted:
             await self._app(scope, receive, told)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.requests.labels(route, status).inc()
-            self._metrics.seconds.labels(route).observe(perf_counter() - begun)
+            self._metrics.answered(route, status, perf_counter() - begun)

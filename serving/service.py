@@ -39,6 +39,7 @@ from serving.standing import Standing, cursor_of, read_cursor
 
 QUICK = 64  # lots: calls of so many are scored in a moment and need not wait behind ten thousand
 BATCH = 256  # lots of quick calls that are scored together
+LONG_CALLS = 2  # at a time: while LightGBM, which needs no Python, scores one the rows of another are built
 REASONS = 10  # of a lot that a person looks at
 HISTORY = 500  # scores of a lot shown over time
 NOT_RUN = {"verdict": "not_run", "detail": "nobody has looked yet; run lotrisk monitor"}
@@ -56,7 +57,9 @@ class Service:
         self._engine: sa.Engine = open_database(site.database_url)
         self._follower = Follower(site, told=metrics.told)
         self._quick: Lane[Call, Answer] = Lane(self._answer, size=lambda call: len(call.lots), most=BATCH)
-        self._long: Lane[Call, Answer] = Lane(self._one_by_one, size=lambda call: len(call.lots), most=1)
+        self._long: Lane[Call, Answer] = Lane(
+            self._one_by_one, size=lambda call: len(call.lots), most=1, threads=LONG_CALLS
+        )
 
     def start(self) -> None:
         self.log.start()
@@ -98,8 +101,7 @@ class Service:
         self._ready()
         quick = not call.reasons and len(call.lots) <= QUICK
         given = await (self._quick if quick else self._long).ask(call)
-        for result in given["results"]:
-            self._metrics.lots.labels(result.get("decision", "problem")).inc()
+        self._metrics.scored(given["results"])
         return given
 
     async def lots(self, filters: Mapping[str, str], *, sort: str, cursor: str | None, limit: int) -> Answer:

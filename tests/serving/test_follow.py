@@ -1,7 +1,8 @@
 """A running service follows what is promoted and what the sources say, and keeps what it has where either is bad."""
 
 import json
-import time
+import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -265,7 +266,7 @@ def test_with_the_sources_gone_scores_go_on_and_the_fault_is_shown(live: Live) -
     follows(live, "1")
 
 
-def test_a_service_started_without_sources_and_without_a_registry_scores_from_its_maps(live: Live) -> None:
+def test_a_service_without_sources_and_registry_scores_from_its_maps_and_leaves_nobody_when_killed(live: Live) -> None:
     """The last of the module: the first service is ended."""
     before = live.score(LOTS, as_of=AS_OF)["results"]
     assert not (live.folder / ".lotrisk" / "mlflow.db").exists()
@@ -273,10 +274,12 @@ def test_a_service_started_without_sources_and_without_a_registry_scores_from_it
     aside = (live.folder / "data").rename(live.folder / "away")
     try:
         with serving(live.folder, workers=1) as again:
-            begun = time.monotonic()
             assert again.score(LOTS, as_of=AS_OF)["results"] == before
             assert len(again.get("/v1/lots")["items"]) >= 5
             eventually(lambda: "lots" in again.client.get("/readyz").json()["checks"]["histories"]["detail"], "why")
-            assert time.monotonic() - begun < 90
+            os.kill(again.process.pid, signal.SIGKILL)
+            again.process.wait()
+        # `serving` has waited until the worker and the keeper had noticed.
+        assert "Finished server process" in again.said()
     finally:
         aside.rename(live.folder / "data")

@@ -82,11 +82,3 @@ def ended_while_asked(live: Live) -> int:
 def logged(folder: Path) -> dict[str, int]:
     with sqlite3.connect(folder / ".lotrisk" / "lotrisk.db") as database:
         return dict(database.execute("select source, count(*) from scores group by source").fetchall())
-
-
-def test_nobody_is_left_when_the_service_itself_is_killed(factory: Path, tmp_path: Path) -> None:
-    with serving(copied(factory, tmp_path / "valves"), workers=1) as live:
-        os.kill(live.process.pid, signal.SIGKILL)
-        live.process.wait()
-    # `serving` has waited until every process that the service started was gone.
-    assert "Finished server process" in live.said()
