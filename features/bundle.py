@@ -27,7 +27,7 @@ from features.card import ModelCard
 from features.errors import BundleRefused
 from features.familiar import Familiar
 from features.histories import Array
-from features.layout import Layout
+from features.layout import Attribute, Layout
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -59,9 +59,11 @@ class Bundle:
         return Familiar.from_dict(self.card.familiar)
 
     @cached_property
-    def place(self) -> dict[str, int]:
-        """Where each feature stands among the card's."""
-        return {name: place for place, name in enumerate(self.card.names)}
+    def own_categories(self) -> list[tuple[int, Attribute]]:
+        """Categories that a lot's own row says, with their place among the card's features."""
+        place = {name: number for number, name in enumerate(self.card.names)}
+        own = [a for a in self.layout.attributes if a.table == "lots" and a.kind == "category"]
+        return [(place[name], a) for a in own if (name := f"lot_{a.label}") in place]
 
     def columns(self, names: Sequence[str], matrix: Array) -> Array:
         """The card's columns, in its order, out of a matrix whose columns have `names`. BundleRefused if one lacks."""

@@ -89,13 +89,11 @@ def _of_tables(
 
 
 def _of_values(add: Add, found: Warnings, asked: Asked, bundle: Bundle, vectors: Array) -> None:
-    for attribute in bundle.layout.attributes:
-        if attribute.table == "lots" and attribute.kind == "category":
-            seen = ~np.isnan(vectors[:, bundle.place[f"lot_{attribute.label}"]])
-            if not seen.all():
-                unseen = ~seen & asked.own.stated(attribute)
-                told = f"{attribute.column} is not among those the model was trained with"
-                add(unseen, "unseen_category", told)
+    null = np.isnan(vectors[:, [place for place, _ in bundle.own_categories]])
+    for column in np.flatnonzero(null.any(axis=0)).tolist():
+        attribute = bundle.own_categories[column][1]
+        unseen = null[:, column] & asked.own.stated(attribute)
+        add(unseen, "unseen_category", f"{attribute.column} is not among those the model was trained with")
     familiar, names = bundle.familiar, bundle.card.names
     mistakes = familiar.impossible(vectors)
     for place in np.flatnonzero(mistakes.any(axis=0)).tolist():
