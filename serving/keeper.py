@@ -3,13 +3,15 @@
 One process does it, so that no request ever waits on a source and a fault here takes nothing from what is loaded.
 """
 
+import fcntl
 import logging
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +76,9 @@ class Keeper:
             do(now)
         except (LotRiskError, OSError) as error:
             fault = " ".join(str(error).split())
+        except Exception as error:  # of a kind that nobody foresaw: told like the others, and tried again
+            log.exception("%s failed", what)
+            fault = f"{what} failed: {type(error).__name__}, see the log"
         if fault and fault != self._faults.get(what):
             log.error("%s: scores go on with what was there before: %s", what, fault)
         self._faults[what] = fault
@@ -180,12 +185,44 @@ def keep(folder: Path) -> None:
     log_to_stderr()
     parent = os.getppid()
     site = read_site(folder, os.environ)
+    with _alone(site) as lock:
+        while not lock() and not stop.wait(_TICK):
+            if os.getppid() != parent:
+                return
+        _keep(site, lambda: stop.is_set() or os.getppid() != parent, stop)
+
+
+def _keep(site: Site, ended: Callable[[], bool], stop: threading.Event) -> None:
     score_log = ScoreLog(site.database_url, spill=site.state_dir / FOLDER / "unlogged")
     score_log.start()
     keeper = Keeper(site, score_log)
     try:
-        while not stop.is_set() and os.getppid() == parent:
+        while not ended():
             keeper.step(time.time_ns() // 1000)
             stop.wait(_TICK)
     finally:
         score_log.close()
+
+
+@contextmanager
+def _alone(site: Site) -> Iterator[Callable[[], bool]]:
+    """A question: whether this process is the site's only keeper from now on. A second service waits for the first."""
+    path = site.state_dir / FOLDER / "keeper.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = False
+    with path.open("w") as file:
+
+        def lock() -> bool:
+            nonlocal told
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    log.warning(
+                        "another service keeps %s; this one waits and serves what that one publishes", site.name
+                    )
+                told = True
+                return False
+            return True
+
+        yield lock

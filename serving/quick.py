@@ -43,7 +43,7 @@ class QuickScores:
             log.exception("a call of %s failed", PATH)
             status, media_type = 500, MEDIA_TYPE.encode()
             answer = problem("internal_error", type(fault).__name__)
-        told = to_json(answer)
+        told = to_json(answer, inf_nan_mode="null")
         headers = [(b"content-type", media_type), (b"content-length", str(len(told)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": told})
