@@ -185,7 +185,7 @@ def keep(folder: Path) -> None:
     log_to_stderr()
     parent = os.getppid()
     site = read_site(folder, os.environ)
-    with _alone(site) as lock:
+    with alone(site) as lock:
         while not lock() and not stop.wait(_TICK):
             if os.getppid() != parent:
                 return
@@ -205,7 +205,7 @@ def _keep(site: Site, ended: Callable[[], bool], stop: threading.Event) -> None:
 
 
 @contextmanager
-def _alone(site: Site) -> Iterator[Callable[[], bool]]:
+def alone(site: Site) -> Iterator[Callable[[], bool]]:
     """A question: whether this process is the site's only keeper from now on. A second service waits for the first."""
     path = site.state_dir / FOLDER / "keeper.lock"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from features.card import iso
 from features.mapped import content_hash, read_mapped
 from features.reading import read_histories
 from features.site import Site, read_site
-from serving.keeper import Keeper
+from serving.keeper import Keeper, alone
 from serving.loaded import Follower, Loaded
 from serving.metrics import Metrics
 from serving.problems import Problem
@@ -265,3 +265,26 @@ def test_promoting_by_the_route_moves_the_champion_and_names_what_it_cannot_prom
     assert (site.state_dir / "champion").read_text(encoding="utf-8") == "2\n"
     fault, _ = asyncio.run(promoted("7"))
     assert isinstance(fault, Problem) and fault.code == "unknown_version"
+
+
+def test_a_fault_of_a_kind_that_nobody_foresaw_is_told_and_tried_again(
+    site: Site, score_log: ScoreLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = now()
+    keeper = Keeper(site, score_log)
+    with monkeypatch.context() as broken:
+        broken.setattr("serving.keeper.read_histories", lambda site, now: 1 // 0)
+        keeper.step(begun)
+    assert "ZeroDivisionError" in read_published(site.state_dir).fault
+    keeper.step(begun + MINUTE)
+    assert read_published(site.state_dir).fault == ""
+    assert read_published(site.state_dir).histories
+
+
+def test_a_site_has_one_keeper_at_a_time(site: Site) -> None:
+    with alone(site) as first:
+        assert first()
+        with alone(site) as second:
+            assert not second()
+    with alone(site) as third:
+        assert third()
