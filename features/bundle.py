@@ -206,4 +206,7 @@ def _text(path: Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BundleRefused(f"{path} cannot be read ({error}). Promote another version, or train again.") from error

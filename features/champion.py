@@ -9,7 +9,7 @@ import numpy as np
 from features.asof import Array
 from features.build import Features
 from features.bundle import Bundle, read_bundle
-from features.errors import UnknownVersion
+from features.errors import BundleRefused, UnknownVersion
 from features.groups.field import RATES
 
 PRODUCT_RATE = "shrunk_product"
@@ -57,7 +57,10 @@ def read_scorer(state_dir: Path) -> Scorer:
 
 
 def scorer_state(state_dir: Path) -> tuple[object, ...]:
-    """What `read_scorer` would read, cheaply: names, sizes and times of files. Equal: nothing has changed."""
+    """What `read_scorer` would read, cheaply: names, sizes and times of files. Equal: nothing has changed.
+
+    BundleRefused where even that cannot be told.
+    """
     version = _said(state_dir / "champion")
     files: list[tuple[str, int, int]] = []
     if version:
@@ -73,3 +76,5 @@ def _said(file: Path) -> str:
         return file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleRefused(f"{file} cannot be read ({error}). Promote a version.") from error

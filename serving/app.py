@@ -97,8 +97,9 @@ def _add_lots(app: FastAPI, service: Service) -> None:
 
 def _add_models(app: FastAPI, service: Service) -> None:
     @app.get("/v1/models", tags=["models"], responses=wire.answers(wire.ModelsAnswer))
-    async def models() -> Response:
+    async def models(request: Request) -> Response:
         """The versions on this machine, which one scores, and why each was or was not promoted."""
+        wire.query_of(request, ())
         return _json(await service.models())
 
     @app.post(
@@ -110,17 +111,20 @@ def _add_models(app: FastAPI, service: Service) -> None:
     async def promote(request: Request, version: str) -> Response:
         """Makes a version the champion. From the machine itself only."""
         _from_here(request)
+        wire.query_of(request, ())
         body = await read_body(request)
         return _json(await service.promote(version, reason=wire.reason_of(parsed(body) if body else {})))
 
     @app.get("/v1/drift", tags=["monitoring"], responses=wire.answers(wire.ReportAnswer))
-    async def drift() -> Response:
+    async def drift(request: Request) -> Response:
         """Whether lots still look as they did in training, as `lotrisk monitor` last found."""
+        wire.query_of(request, ())
         return _json(await service.drift())
 
     @app.get("/v1/performance", tags=["monitoring"], responses=wire.answers(wire.ReportAnswer))
-    async def performance() -> Response:
+    async def performance(request: Request) -> Response:
         """What came true of what was predicted, month by month, as `lotrisk monitor` last found."""
+        wire.query_of(request, ())
         return _json(await service.performance())
 
 

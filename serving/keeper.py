@@ -46,6 +46,7 @@ class Keeper:
         self._histories = self._mapped()
         self._scorer: Scorer | None = None
         self._state: tuple[object, ...] = ()
+        self._refused: LotRiskError | None = None
         self._signature: str | None = None
         self._unmapped = self._unscored = False
         self._tried: dict[str, int] = {}
@@ -55,17 +56,17 @@ class Keeper:
     def step(self, now: int) -> None:
         """What is due at `now`, microseconds UTC. A fault is published, and leaves what was published before."""
         refresh = self._site.refresh_every
-        if self._site.tracking_uri.startswith(("http://", "https://")):
-            self._try("registry", self._follow_registry, now, every=_REGISTRY_EVERY)
-        self._read_scorer()
+        self._try("model", self._read_scorer, now, every=0)
         self._try("sources", self._refresh, now, every=refresh)
         if self._histories is not None and self._scorer is not None:
             due = self._unscored or _passed(self._published.scored_at, self._site.rescore_every, now)
             if due:
                 self._try("scores", self._score, now, every=refresh if self._faults.get("scores") else 0)
+        if self._site.tracking_uri.startswith(("http://", "https://")):
+            self._try("registry", self._follow_registry, now, every=_REGISTRY_EVERY)
         fault = "; ".join(filter(None, self._faults.values()))
         if fault != self._published.fault:
-            self._publish(replace(self._published, fault=fault))
+            self._try("state", lambda _: self._publish(replace(self._published, fault=fault)), now, every=0)
 
     def _try(self, what: str, do: Callable[[int], None], now: int, *, every: int) -> None:
         """Does it if its turn has come. A fault stands until it succeeds, and keeps nothing else from being done."""
@@ -96,17 +97,19 @@ class Keeper:
 
         follow(self._site.name, tracking_uri=self._site.tracking_uri, state_dir=self._site.state_dir)
 
-    def _read_scorer(self) -> None:
+    def _read_scorer(self, now: int) -> None:  # noqa: ARG002 - whenever files have changed
         """Takes another model than before. A refused one is read again when its files change."""
         state = scorer_state(self._site.state_dir)
         if state == self._state:
+            if self._refused is not None:
+                raise self._refused
             return
-        self._state = state
+        self._state, self._refused = state, None
         try:
             scorer = usable_scorer(self._site.state_dir)
         except LotRiskError as refused:
-            log.error("%s", refused)
-            return
+            self._refused = refused
+            raise
         if self._scorer is None or scorer.version != self._scorer.version:
             self._unmapped = self._unscored = True
         self._scorer = scorer
@@ -156,8 +159,8 @@ class Keeper:
         self._publish(replace(self._published, open=name, scored_at=now))
 
     def _publish(self, published: Published) -> None:
-        self._published = published
         publish(self._site.state_dir, published)
+        self._published = published
 
     def _sweep(self) -> None:
         """Removes mapped histories that hold no more; a worker that still maps them keeps them until it lets go."""
@@ -186,8 +189,8 @@ def keep(folder: Path) -> None:
     parent = os.getppid()
     site = read_site(folder, os.environ)
     with alone(site) as lock:
-        while not lock() and not stop.wait(_TICK):
-            if os.getppid() != parent:
+        while not lock():
+            if stop.wait(_TICK) or os.getppid() != parent:
                 return
         _keep(site, lambda: stop.is_set() or os.getppid() != parent, stop)
 

@@ -81,16 +81,18 @@ class Lane(Generic[C, A]):
         loop: asyncio.AbstractEventLoop,
         took: float,
     ) -> None:
+        self._free += 1
         fault = ended.exception()
-        answers = [None] * len(batch) if fault is not None else ended.result()
+        answers = [fault] * len(batch) if fault is not None else ended.result()
         for (_, future), answer in zip(batch, answers, strict=True):
             if future.done():
                 continue
-            if fault is not None or isinstance(answer, Exception):
-                future.set_exception(fault or answer)  # type: ignore[arg-type]
+            if isinstance(answer, StopIteration):  # which no future takes
+                answer = RuntimeError(f"StopIteration: {answer}")
+            if isinstance(answer, BaseException):
+                future.set_exception(answer)
             else:
                 future.set_result(answer)  # type: ignore[arg-type]
-        self._free += 1
         if len(batch) <= max(len(self._waiting), 1):
             self._next(loop)
             return

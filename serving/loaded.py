@@ -38,6 +38,8 @@ class Loaded:
     """Of the bundle's files when they were last read."""
     refused: str = ""
     histories: Histories | None = None
+    mapped: str = ""
+    """The published name of the histories that are mapped."""
     standing: Standing | None = None
     published: Published = field(default_factory=Published)
 
@@ -65,7 +67,7 @@ class Follower:
         """Reads what has changed. Nothing that fails here takes away what is loaded."""
         published = read_published(self._site.state_dir)
         fresh = self._with_bundle(self.now)
-        if published != fresh.published:
+        if published != fresh.published or published.histories != fresh.mapped:
             fresh = self._with_published(fresh, published)
         if fresh is not self.now:
             if fresh.scorer is not self.now.scorer or fresh.histories is not self.now.histories:
@@ -84,13 +86,17 @@ class Follower:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     def _with_bundle(self, loaded: Loaded) -> Loaded:
-        state = scorer_state(self._site.state_dir)
-        if state == loaded.state:
-            return loaded
-        champion = str(state[0])
+        state: tuple[object, ...] = ()
+        champion = loaded.champion
         try:
+            state = scorer_state(self._site.state_dir)
+            if state == loaded.state:
+                return loaded
+            champion = str(state[0])
             scorer = usable_scorer(self._site.state_dir)
         except LotRiskError as refused:
+            if (state, str(refused)) == (loaded.state, loaded.refused):
+                return loaded
             log.error("version %s is refused: %s", champion, refused)
             return replace(loaded, champion=champion, state=state, refused=str(refused))
         if scorer.bundle is not None:  # several calls are scored at a time, each by one thread
@@ -101,12 +107,14 @@ class Follower:
     def _with_published(self, loaded: Loaded, published: Published) -> Loaded:
         state, old = self._site.state_dir, loaded.published
         fresh = replace(loaded, published=published)
-        if published.histories and (published.histories != old.histories or loaded.histories is None):
+        if published.histories and published.histories != loaded.mapped:
             try:
-                fresh = replace(fresh, histories=read_mapped(histories_folder(state, published.histories)))
+                histories = read_mapped(histories_folder(state, published.histories))
+                fresh = replace(fresh, histories=histories, mapped=published.histories)
                 log.info("histories as read at %s", iso(published.read_at))
             except StaleMap as stale:  # of other code, or spoilt: the keeper publishes anew what it has mapped anew
-                log.warning("%s", stale)
+                if published != old:
+                    log.warning("%s", stale)
         if published.open and published.open != old.open:
             try:
                 fresh = replace(fresh, standing=Standing(open_file(state, published.open)))

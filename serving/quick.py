@@ -34,6 +34,8 @@ class QuickScores:
         scope["route"] = self  # its path is what requests are counted by
         status, media_type = 200, _JSON
         try:
+            if scope["query_string"]:
+                raise Problem("invalid_request", "this route has no parameters; everything stands in the body")
             body = await read_stream(_said_length(scope), _parts(receive))
             call = read_call(body, now=time_ns() // 1000, timezone=self._service.timezone)
             answer: Any = await self._service.scores(call)

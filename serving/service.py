@@ -23,6 +23,7 @@ from features.histories import Histories
 from features.score import Policy
 from features.site import Site
 from features.times import read_moment
+from features.warnings import CODES
 from serving.answers import Answer, Call, answer
 from serving.database import open_database
 from serving.lane import Lane
@@ -48,7 +49,7 @@ _FAULTS = {UnknownVersion: "unknown_version", BundleRefused: "bundle_refused", R
 
 
 class Service:
-    """One worker's state: what is loaded, the score log, and the two lanes in which calls are scored."""
+    """One worker's state: what is loaded, the score log, and the lanes in which calls are scored."""
 
     def __init__(self, site: Site, metrics: Metrics) -> None:
         self._site, self._metrics = site, metrics
@@ -57,6 +58,7 @@ class Service:
         self._engine: sa.Engine = open_database(site.database_url)
         self._follower = Follower(site, told=metrics.told)
         self._quick: Lane[Call, Answer] = Lane(self._answer, size=lambda call: len(call.lots), most=BATCH)
+        self._slow: Lane[Call, Answer] = Lane(self._one_by_one, size=lambda call: len(call.lots), most=1)
         self._long: Lane[Call, Answer] = Lane(
             self._one_by_one, size=lambda call: len(call.lots), most=1, threads=LONG_CALLS
         )
@@ -74,8 +76,8 @@ class Service:
 
     def close(self) -> None:
         """Lets what is being scored end, then writes what waits to be logged."""
-        self._quick.close()
-        self._long.close()
+        for lane in (self._quick, self._slow, self._long):
+            lane.close()
         self._follower.close()
         self.log.close()
         self._engine.dispose()
@@ -99,10 +101,17 @@ class Service:
     async def scores(self, call: Call) -> Answer:
         """Problem `not_ready` while there is nothing to score with."""
         self._ready()
-        quick = not call.reasons and len(call.lots) <= QUICK
-        given = await (self._quick if quick else self._long).ask(call)
+        given = await self._lane(call).ask(call)
         self._metrics.scored(given["results"])
         return given
+
+    def _lane(self, call: Call) -> Lane[Call, Answer]:
+        """By what a call takes: reasons cost as much as a hundred lots, and a rate is shrunk anew for each moment."""
+        scorer = self.loaded.scorer
+        if len(call.lots) > QUICK:
+            return self._long
+        slow = call.reasons or (call.as_of is not None and scorer is not None and scorer.bundle is None)
+        return self._slow if slow else self._quick
 
     async def lots(self, filters: Mapping[str, str], *, sort: str, cursor: str | None, limit: int) -> Answer:
         """A page of the stored scores. Problem for filters, sorts and cursors that cannot be used."""
@@ -116,7 +125,7 @@ class Service:
         _, histories = self._ready()
         known = await run_in_threadpool(what_is_known, histories, lot_id, _us(given["as_of"]))
         if known is None:
-            raise Problem("unknown_lot", result["problem"]["detail"])
+            raise Problem("unknown_lot", f"{lot_id}: {CODES['unknown_lot']}")
         history, fault = await run_in_threadpool(self._history, lot_id)
         score = None if "problem" in result else result
         return known | {
@@ -213,7 +222,8 @@ class Service:
             name, start = read_cursor(cursor, query.asked)
             standing = self._run(name)
         if standing is None:
-            empty: Answer = {"items": [], "next": None, "total": 0, "as_of": None, "model_version": None}
+            empty: Answer = {"items": [], "next": None, "total": 0}
+            empty |= dict.fromkeys(("as_of", "model_version", "features_as_of"))
             return empty
         wanted = query.wanted
         if query.supplier_lot is not None:

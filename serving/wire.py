@@ -113,6 +113,7 @@ class LotsAnswer(BaseModel):
     total: int
     as_of: str | None
     model_version: str | None
+    features_as_of: str | None
 
 
 class LotAnswer(BaseModel):
@@ -272,11 +273,14 @@ def version() -> str:
 
 
 def query_of(request: Request, names: tuple[str, ...]) -> dict[str, str]:
-    """The query's parameters; Problem `invalid_request` for one that is unknown or stands there twice."""
+    """The query's parameters; Problem `invalid_request` for one that is not of `names` or stands there twice."""
     asked: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in names:
-            raise Problem("invalid_request", f"unknown parameter {name[:100]}{nearest(name, names)}")
+            raise Problem(
+                "invalid_request",
+                f"unknown parameter {name[:100]}{nearest(name, names) if names else '; this route has none'}",
+            )
         if name in asked:
             raise Problem("invalid_request", f"parameter {name} stands in the query twice")
         asked[name] = value

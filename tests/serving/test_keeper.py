@@ -4,6 +4,8 @@ import asyncio
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -122,8 +124,11 @@ def test_another_champion_scores_the_open_lots_and_one_that_is_refused_does_not(
     spoilt = site.state_dir / "bundles" / "1" / "model.txt"
     spoilt.write_bytes(spoilt.read_bytes()[:-1])
     promote(site.folder, "1")
-    keeper.step(begun + 2 * SECOND)
-    assert read_published(site.state_dir) == published
+    for seconds in (2, 3):
+        keeper.step(begun + seconds * SECOND)
+        after = read_published(site.state_dir)
+        assert "sha256" in after.fault
+        assert replace(after, fault="") == published
 
 
 def test_sources_that_are_gone_stop_nothing_else_and_are_asked_again_after_a_while(
@@ -288,3 +293,30 @@ def test_a_site_has_one_keeper_at_a_time(site: Site) -> None:
             assert not second()
     with alone(site) as third:
         assert third()
+
+
+def test_a_keeper_that_waits_for_another_and_is_ended_touches_nothing(site: Site) -> None:
+    half_written = histories_folder(site.state_dir, ".new-half")
+    half_written.mkdir(parents=True)
+    program = "import sys, pathlib; from serving.keeper import keep; keep(pathlib.Path(sys.argv[1]))"
+    with alone(site) as first:
+        assert first()
+        command = [sys.executable, "-c", program, str(site.folder)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
+            assert waiting.stderr is not None
+            assert "another service keeps" in waiting.stderr.readline()
+            waiting.terminate()
+            assert waiting.wait(20) == 0
+    assert half_written.is_dir()
+
+
+@pytest.mark.parametrize("spoilt", [b"\xff\xfe1", b"../../x"])
+def test_a_champion_file_that_names_nothing_is_told_and_scores_go_on(
+    site: Site, score_log: ScoreLog, spoilt: bytes
+) -> None:
+    keeper, begun = Keeper(site, score_log), now()
+    keeper.step(begun)
+    (site.state_dir / "champion").write_bytes(spoilt)
+    keeper.step(begun + HOUR)
+    assert "champion" in read_published(site.state_dir).fault
+    assert run(site, read_published(site.state_dir)).said["as_of"] == iso(begun + HOUR)
