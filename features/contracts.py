@@ -6,6 +6,7 @@ the column its start and the row's known time its end.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 Kind = Literal["id", "text", "number", "units", "count", "time", "flag"]
@@ -40,17 +41,21 @@ class TableContract:
     """Extra columns are attributes."""
 
     def column(self, name: str) -> Column | None:
-        return next((c for c in self.columns if c.name == name), None)
+        return self._by_name.get(name)
 
-    @property
+    @cached_property
     def happened(self) -> str:
         """The column that says when, or "" for a timeless table."""
         return next((c.name for c in self.columns if c.clock in ("happened", "both")), "")
 
-    @property
+    @cached_property
     def known(self) -> str:
         """The column that says when the row was known unless `known_at` is given, or ""."""
         return next((c.name for c in self.columns if c.clock in ("known", "both")), "")
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
 
 
 def _id(name: str, of: str, *, required: bool = True) -> Column:

@@ -4,8 +4,9 @@ A record of a lot that the histories hold must say what they say: its rows there
 not hold are added to the question. Everything is read as the tables are: a blank text is null, a date known at its end.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from features.card import iso
 from features.contracts import TABLES
 from features.held import Row, own_row, rows_of_lot
 from features.histories import Histories
-from features.record_rows import MOST_UNITS, BadRecord, kind_of, read_row
+from features.record_rows import MOST_UNITS, BadRecord, kind_of, row_reader
 from features.settings import nearest
 from features.times import FIRST, LAST
 from features.told import Measured, Told, Used
 
 SECTIONS = ("lot", "measurements", "genealogy")
+_KEYS = {name: itemgetter(*contract.key) for name, contract in TABLES.items()}
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Record:
     """One record read: what it adds to the question.
 
     `code` of the lot, -1: nobody's. `own`: its row where the histories have none. `measured`: (characteristic, value,
-    lower, upper), `used`: (supplier lot, quantity, consumed, known). `late`: measurements not known before as_of.
+    lower, upper), `used`: (supplier lot, quantity, consumed, known); code -1: the histories know none of that name.
+    `late`, `late_uses`: measurements and genealogy rows not known before as_of; `unknown`: names of what is not known.
     """
 
     lot_id: str
@@ -38,6 +41,8 @@ class Record:
     measured: list[tuple[int, float, float, float]]
     used: list[tuple[int, float, int, int]]
     late: int
+    late_uses: int
+    unknown: list[str]
 
 
 def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, timezone: str) -> Record:
@@ -48,8 +53,7 @@ def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, ti
     lot = sent.get("lot")
     if not isinstance(lot, dict):
         raise BadRecord("invalid_record", f"lot must be an object, found {kind_of(lot)}")
-    extras = {} if "lots" not in histories else dict.fromkeys(histories["lots"].attributes)
-    row = read_row("lots", lot, timezone, where="lot", extras=extras)
+    row = row_reader("lots", timezone).read(lot, where="lot", extras=_attributes(histories))
     if row["quantity"] is None:
         row["quantity"] = 1
     if before(as_of, row["produced_at"]):
@@ -63,32 +67,21 @@ def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, ti
     if held is not None:
         _agree(lot, row, held)
     fresh = _not_held("measurements", measurements, histories, code)
-    known = [one for one in fresh if before(one["known"], as_of)]
-    characteristics, supplies = histories.ids.get("characteristic"), histories.ids.get("supplier_lot")
+    known = [one for one in fresh if before(one["known_at"], as_of)]
+    uses = _not_held("genealogy", genealogy, histories, code)
+    used = [one for one in uses if before(one["known_at"], as_of)]
+    characteristic, supply = _codes(histories, "characteristic"), _codes(histories, "supplier_lot")
+    unknown = [f"characteristic {name}" for one in known if characteristic(name := one["characteristic"]) < 0]
+    unknown += [f"supplier lot {name}" for one in used if supply(name := one["supplier_lot_id"]) < 0]
     return Record(
         row["lot_id"],
         code,
         row if held is None else None,
-        [
-            (
-                -1 if characteristics is None else characteristics.code(one["characteristic"]),
-                one["value"],
-                one["lower_spec"],
-                one["upper_spec"],
-            )
-            for one in known
-        ],
-        [
-            (
-                -1 if supplies is None else supplies.code(one["supplier_lot_id"]),
-                one["quantity"],
-                one["consumed_at"],
-                one["known"],
-            )
-            for one in _not_held("genealogy", genealogy, histories, code)
-            if before(one["known"], as_of)
-        ],
+        [(characteristic(one["characteristic"]), one["value"], one["lower_spec"], one["upper_spec"]) for one in known],
+        [(supply(one["supplier_lot_id"]), one["quantity"], one["consumed_at"], one["known_at"]) for one in used],
         len(fresh) - len(known),
+        len(uses) - len(used),
+        unknown,
     )
 
 
@@ -114,6 +107,12 @@ def _columns(rows: Sequence[tuple[Any, ...]], kinds: tuple[type, ...]) -> list[A
     return [np.array(part, dtype=kind) for part, kind in zip(parts, kinds, strict=True)]
 
 
+def _attributes(histories: Histories) -> Collection[str]:
+    if "lots" not in histories:
+        return ()
+    return histories.once("attributes of lots", lambda: dict.fromkeys(histories["lots"].attributes))
+
+
 def _rows(table: str, sent: Mapping[str, Any], lot_id: str, timezone: str) -> list[dict[str, Any]]:
     """The rows of a section, equal ones once."""
     rows = sent.get(table)
@@ -121,19 +120,26 @@ def _rows(table: str, sent: Mapping[str, Any], lot_id: str, timezone: str) -> li
         return []
     if not isinstance(rows, list):
         raise BadRecord("invalid_record", f"{table} must be a list of objects, found {kind_of(rows)}")
-    by_key: dict[Any, dict[str, Any]] = {}
+    read, key_of = row_reader(table, timezone).read, _KEYS[table]
+    own, by_key = {"lot_id": lot_id}, dict[Any, dict[str, Any]]()
     for number, each in enumerate(rows):
         where = f"{table}[{number}]"
         if not isinstance(each, dict):
             raise BadRecord("invalid_record", f"{where} must be an object, found {kind_of(each)}")
-        row = read_row(table, {"lot_id": lot_id, **each}, timezone, where=where, extras={})
+        row = read(own | each, where=where, extras=())
         if row["lot_id"] != lot_id:
             raise BadRecord("invalid_record", f"{where}.lot_id is {row['lot_id']!r}, the record is of {lot_id!r}")
-        key = _key(table, row)
+        key = key_of(row)
         if key in by_key and not _same(table, by_key[key], row):
             raise BadRecord("invalid_record", f"{where} has the key of an earlier row and says something else")
         by_key[key] = row
     return list(by_key.values())
+
+
+def _codes(histories: Histories, kind: str) -> Callable[[str], int]:
+    """The code of an id of that kind, -1: unknown."""
+    known = histories.ids.get(kind)
+    return (lambda _: -1) if known is None else known.code
 
 
 def _not_held(table: str, rows: list[Row], histories: Histories, lot: int) -> list[Row]:

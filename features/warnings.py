@@ -28,6 +28,8 @@ CODES = {
     "impossible_value": "a value so far from all seen that it must be a mistake",
     "unlike_any_seen": "the lot lies further from all lots seen in training than the card's limit",
     "measured_after_as_of": "measurements that came with the lot were not known before as_of and are not used",
+    "consumed_after_as_of": "genealogy that came with the lot was not known before as_of and is not used",
+    "unknown_name": "a characteristic or a supplier lot that came with the lot stands in no table",
     "missing_attribute": "an attribute that the model looks at was not sent with the lot",
     "not_logged": "the score log does not take scores at present",
     "unknown_lot": "no row of lots says that the lot was produced by as_of",

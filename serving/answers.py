@@ -211,6 +211,12 @@ def _of_record(record: Record, bundle: Bundle | None) -> list[dict[str, str]]:
     if record.late:
         detail = f"{record.late} of its measurements not known before as_of are not used"
         found.append({"code": "measured_after_as_of", "detail": detail})
+    if record.late_uses:
+        detail = f"{record.late_uses} of its genealogy rows not known before as_of are not used"
+        found.append({"code": "consumed_after_as_of", "detail": detail})
+    if record.unknown:
+        detail = f"the histories do not know {', '.join(record.unknown[:5])}: a misspelt name counts for nothing"
+        found.append({"code": "unknown_name", "detail": detail})
     if record.own is not None and bundle is not None:
         own = record.own
         names = [a.column for a in bundle.layout.attributes if a.table == "lots" and own.get(a.column) is None]

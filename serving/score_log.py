@@ -25,7 +25,7 @@ from serving.database import (
     reached,
 )
 from serving.score_queue import Put, Queue
-from serving.score_rows import READ, SCORES, SHOWN, Row, blobs, insert_rows, numbers, plain
+from serving.score_rows import READ, SCORES, SHOWN, Row, give_room, insert_rows, plain, rows_of
 from serving.spill import claimed, spill_rows, spilled_rows
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class ScoreLog:
 
     def __init__(self, url: str, *, spill: Path, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> None:
         self._url, self._engine, self._spill = url, open_database(url), spill
+        give_room(self._engine)
         self._queue: Queue[LoggedScores] = Queue(max_rows=max_rows, max_bytes=max_bytes)
         self._wake = threading.Event()
         self._name = database_name(self._engine.url)
@@ -142,12 +143,13 @@ class ScoreLog:
             try:
                 self._round()
                 pause = _EVERY
-            except LotRiskError as error:
+            except Exception as error:  # of whatever kind: the rows wait, and the writer must live
                 pause = min(max(pause, _EVERY) * 2, _LONGEST_PAUSE)
                 self._looked = float("-inf")
-                if self._fault != str(error):
-                    log.warning("scores wait in memory: %s", error)
-                self._fault = str(error)
+                fault = str(error) if isinstance(error, LotRiskError) else f"{self._name}: {type(error).__name__}"
+                if self._fault != fault:
+                    log.warning("scores wait in memory: %s", fault, exc_info=not isinstance(error, LotRiskError))
+                self._fault = fault
             if self.dropped > told:
                 log.error("the score log has refused %d scores so far; %d wait", self.dropped, self.waiting)
                 told = self.dropped
@@ -174,17 +176,20 @@ class ScoreLog:
     def _write_waiting(self) -> bool:
         wrote = False
         while not self._stopped and (puts := self._queue.first(_TOGETHER)):
-            self._insert([row for rows in self._rows(puts) for row in rows])
+            self._insert(self._rows(puts))
             self._queue.done(len(puts))
             wrote = True
         return wrote
 
-    def _rows(self, puts: list[Put[LoggedScores]]) -> Iterator[list[Row]]:
-        for put in puts:
-            try:
-                yield _rows_of(put.batch, put.what)
-            except (AttributeError, IndexError, TypeError, ValueError) as error:
-                self._lose(put.rows, f"they are no scores: {error}")
+    def _rows(self, puts: list[Put[LoggedScores]]) -> list[Row]:
+        """Rows of all puts together, as most are of one lot; where one is no scores, of each by itself."""
+        try:
+            return _rows_of(puts)
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            if len(puts) > 1:
+                return [row for put in puts for row in self._rows([put])]
+            self._lose(puts[0].rows, f"they are no scores: {error}")
+            return []
 
     def _insert(self, rows: list[Row]) -> None:
         try:
@@ -226,12 +231,11 @@ class ScoreLog:
                     path.rename(path.with_suffix(".damaged"))
 
     def _spill_waiting(self) -> None:
-        puts = self._queue.everything()
-        rows = sum(put.rows for put in puts)
+        rows = self._queue.waiting
         if not rows:
             return
         try:
-            path = spill_rows(self._spill, self._rows(puts))
+            path = spill_rows(self._spill, map(self._rows, self._queue.everything(_TOGETHER)))
         except OSError as error:
             self._lose(rows, f"{self._fault or 'out of time'}; no file can be written to {self._spill}: {error}")
         else:
@@ -280,17 +284,14 @@ def scores_between(
         after = query.where(sa.tuple_(when, number) > sa.tuple_(rows[-1].asked_at, rows[-1].id))
 
 
-def _rows_of(batch: bytes, scores: LoggedScores) -> list[Row]:
-    """A row a lot; raises where the scores are not what they should be."""
-    version, source = plain(scores.model_version), plain(scores.source)
-    same = {"batch": batch, "asked_at": scores.asked_at, "model_version": version, "source": source}
-    each = {
-        "position": range(len(scores.lot_id)),
-        "lot_id": map(plain, scores.lot_id),
-        "as_of": scores.as_of.tolist(),
-        "risk": numbers(scores.risk),
-        "expected_cost": numbers(scores.expected_cost),
-        "decision": map(plain, scores.decision),
-        "vector": blobs(scores.vectors),
-    }
-    return [same | dict(zip(each, row, strict=True)) for row in zip(*each.values(), strict=True)]
+def _rows_of(puts: list[Put[LoggedScores]]) -> list[Row]:
+    scores = [put.what for put in puts]
+    return rows_of(
+        calls=[(put.batch, put.what.asked_at, put.what.model_version, put.what.source) for put in puts],
+        lot_id=[one.lot_id for one in scores],
+        as_of=[one.as_of for one in scores],
+        risk=[one.risk for one in scores],
+        expected_cost=[one.expected_cost for one in scores],
+        decision=[one.decision for one in scores],
+        vectors=[one.vectors for one in scores],
+    )

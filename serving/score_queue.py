@@ -1,17 +1,17 @@
 """What waits for the database: bounded, first in first out, and kept until it is said to be done."""
 
+import os
 import threading
+import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Generic, TypeVar
-from uuid import uuid4
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Put(Generic[T]):
+class Put(NamedTuple, Generic[T]):
     """What one call put in. `batch` is its identity, 16 bytes."""
 
     batch: bytes
@@ -36,7 +36,7 @@ class Queue(Generic[T]):
 
     def put(self, what: T, *, rows: int, size: int) -> bool:
         """False, and counted, when there is no room."""
-        put = Put(uuid4().bytes, what, rows, size)
+        put = Put(_identity(), what, rows, size)
         with self._lock:
             if self.closed or self.waiting + rows > self._max_rows or self._bytes + size > self._max_bytes:
                 self.refused += rows
@@ -48,19 +48,13 @@ class Queue(Generic[T]):
 
     def first(self, rows: int) -> list[Put[T]]:
         """The oldest puts until together they have so many rows; they stay until `done`."""
-        found: list[Put[T]] = []
         with self._lock:
-            for put in self._puts:
-                if rows <= 0:
-                    break
-                found.append(put)
-                rows -= put.rows
-        return found
+            return next(_groups(self._puts, rows), [])
 
-    def everything(self) -> list[Put[T]]:
-        """All that waits; it stays."""
+    def everything(self, rows: int) -> Iterator[list[Put[T]]]:
+        """All that waits, so many rows at a time; it stays."""
         with self._lock:
-            return list(self._puts)
+            return _groups(list(self._puts), rows)
 
     def done(self, puts: int) -> None:
         """Lets the oldest so many puts go."""
@@ -75,3 +69,26 @@ class Queue(Generic[T]):
         with self._lock:
             before, self.closed = self.closed, True
         return not before
+
+
+def _groups(puts: Iterable[Put[T]], rows: int) -> Iterator[list[Put[T]]]:
+    """Puts in their order, as many at a time as together have so many rows."""
+    group: list[Put[T]] = []
+    found = 0
+    for put in puts:
+        group.append(put)
+        found += put.rows
+        if found >= rows:
+            yield group
+            group, found = [], 0
+    if group:
+        yield group
+
+
+def _identity() -> bytes:
+    """Nanoseconds, then chance.
+
+    Index entries are made at the end, in time: with identities of chance alone a row cost 17 us in an empty SQLite
+    and 51 us after 250,000 rows, as each lands on a page of its own.
+    """
+    return time.time_ns().to_bytes(8, "big") + os.urandom(8)

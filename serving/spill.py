@@ -20,8 +20,9 @@ def spill_rows(folder: Path, batches: Iterator[list[Row]]) -> Path:
 
     def write(temporary: str) -> None:
         with pa.OSFile(temporary, "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
-            for rows in batches:
-                writer.write_batch(pa.RecordBatch.from_pylist(rows, SCHEMA))
+            for rows in filter(None, batches):
+                columns = zip(zip(*rows, strict=True), SCHEMA.types, strict=True)
+                writer.write_batch(pa.record_batch([pa.array(of, kind) for of, kind in columns], schema=SCHEMA))
         with Path(temporary).open("rb") as file:
             os.fsync(file.fileno())
 
@@ -54,7 +55,7 @@ def spilled_rows(path: Path) -> Iterator[list[Row]]:
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             batch.validate(full=True)
-            yield batch.to_pylist()
+            yield list(zip(*batch.to_pydict().values(), strict=True))
 
 
 def _claim(folder: Path) -> Path | None:

@@ -191,6 +191,8 @@ WORDS = {
     "warning.unseen_category": Text("A value that the model has not seen", "出现模型未见过的取值"),
     "warning.impossible_value": Text("A value that cannot be", "出现不可能的数值"),
     "warning.measured_after_as_of": Text("Measured after this moment, so not used", "测量晚于此时刻，未采用"),
+    "warning.consumed_after_as_of": Text("Consumed after this moment, so not used", "投料晚于此时刻，未采用"),
+    "warning.unknown_name": Text("A name that stands in no table", "出现各表中都没有的名称"),
     "warning.unlike_any_seen": Text("Unlike any lot the model has seen", "与模型见过的批次都不相似"),
     "warning.missing_attribute": Text("An attribute that the model uses was not sent", "缺少模型所用的属性"),
     "warning.not_logged": Text("This score could not be logged", "此评分未能记录"),

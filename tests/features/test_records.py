@@ -107,6 +107,11 @@ def refused(record: dict[str, Any], **more: Any) -> tuple[str, str]:
         ({"lot": LOT | {"produced_at": 20200301}}, "must be a time like"),
         ({"lot": LOT | {"produced_at": "2020-02-30T00:00:00Z"}}, "is no time like"),
         ({"lot": LOT | {"produced_at": "0001-01-01T00:00:00Z"}}, "is no time like"),
+        ({"lot": LOT | {"produced_at": "\ud800"}}, "is no time like"),
+        ({"lot": {"quantity": -1} | LOT | {"quantity": -1, "product_id": 1.5}}, "lot.product_id must be a text"),
+        ({"lot": {"produced_at": 3, "quantity": -1}}, "lot.lot_id is missing"),
+        ({"lot": LOT | {"known_at": "2020-02-29T23:59:59Z"}}, "lot.known_at is before produced_at"),
+        ({"lot": {"deleted": True} | LOT}, "what is, not what is gone"),
         ({"lot": LOT | {"quantity": -1}}, "cannot be negative"),
         ({"lot": LOT | {"quantity": True}}, "must be a number, found a truth value"),
         ({"lot": LOT | {"quantity": 1e30}}, "more than 1e+12 units"),
@@ -165,6 +170,19 @@ def test_a_date_is_known_at_its_local_end() -> None:
     assert read({"lot": LOT, "measurements": [on]}, as_of=end + 1).late == 0
 
 
+def test_what_a_row_says_of_when_it_was_known_holds_wherever_it_stands() -> None:
+    at = {"characteristic": "width", "measured_at": iso(AS_OF - 2), "value": 5.0}
+    for known, late in ((iso(AS_OF), 1), (iso(AS_OF - 1), 0), (None, 0)):
+        for row in ({"known_at": known} | at, at | {"known_at": known}):
+            assert read({"lot": LOT, "measurements": [row]}).late == late
+
+
+def test_an_attribute_may_have_any_name() -> None:
+    strange = {"lot_id": "N", "product_id": "P", "produced_at": day(1), "known": "red", "None": "x"}
+    own = read({"lot": LOT | {"known": "blue", "None": "y"}}, strange).own
+    assert own is not None and (own["known"], own["None"], own["known_at"]) == ("blue", "y", day(60))
+
+
 def test_genealogy_without_a_time_is_always_part_of_the_question() -> None:
     supplies = [{"supplier_lot_id": "U", "supplier_id": "S", "material_id": "X", "received_at": day(1)}]
     timed = {"supplier_lot_id": "U", "consumed_at": iso(AS_OF)}
@@ -182,3 +200,13 @@ def test_records_and_ids_stand_beside_each_other() -> None:
     mixed = vectors(told, told, AS_OF, of=lots, records=[new]).matrix
     assert np.array_equal(mixed[:-1], vectors(told, told, AS_OF, of=lots).matrix, equal_nan=True)
     assert np.array_equal(mixed[-1:], vectors(told, told, AS_OF, records=[new]).matrix, equal_nan=True)
+
+
+def test_names_that_no_table_holds_are_named_and_late_genealogy_is_counted() -> None:
+    supplies = [{"supplier_lot_id": "U", "supplier_id": "S", "material_id": "X", "received_at": day(1)}]
+    late = {"supplier_lot_id": "U", "consumed_at": iso(AS_OF)}
+    measured = {"characteristic": "widht", "measured_at": iso(AS_OF - 1), "value": 5.0}
+    record = {"lot": LOT, "genealogy": [{"supplier_lot_id": "NOPE"}, late], "measurements": [measured]}
+    found = read(record, supplier_lots=supplies)
+    assert found.unknown == ["characteristic widht", "supplier lot NOPE"]
+    assert found.late_uses == 1

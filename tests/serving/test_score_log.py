@@ -18,6 +18,8 @@ import sqlalchemy as sa
 from features.errors import DatabaseUnreachable
 from serving.database import migrate, open_database
 from serving.score_log import LoggedScores, ScoreLog, scores_between, scores_of_lot
+from serving.score_queue import Queue
+from serving.spill import spilled_rows
 from tests.serving.unsteady import line, postgres_schema, until
 
 SECOND = 1_000_000
@@ -132,6 +134,45 @@ def test_lots_that_had_nothing_to_score_are_logged_too(url: str, opened: Callabl
     log.put(scores("L1", "L2", values=0))
     started(log).close()
     assert logged(url) == ["L1", "L2"] and log.written == 2
+
+
+def test_calls_of_every_kind_that_wait_together_keep_their_own(url: str, opened: Callable[..., ScoreLog]) -> None:
+    log = opened(url)
+    kinds = [("A", 3), ("B", 0), ("C", 5), ("D", 5), ("E", 3)]
+    for number, (lot, values) in enumerate(kinds):
+        put = scores(f"{lot}0", f"{lot}1", values=values, asked_at=number * SECOND)
+        log.put(replace(put, model_version=str(number), source=f"from {lot}", as_of=put.as_of + number))
+    log.put(scores())
+    started(log).close()
+    engine = open_database(url)
+    (table,) = scores_between(engine, 0, 10**18)
+    engine.dispose()
+    found = [(*list(row.values())[:3], row["model_version"], row["source"], row["vector"]) for row in table.to_pylist()]
+    assert found == [
+        (f"{lot}{row}", 4 * SECOND + number, number * SECOND, str(number), f"from {lot}", vector.tobytes())
+        for number, (lot, values) in enumerate(kinds)
+        for row, vector in enumerate(np.arange(values * 2.0).reshape(2, values))
+    ]
+    assert (log.written, log.dropped) == (10, 0)
+
+
+def test_identities_are_all_different_and_ascend_with_time() -> None:
+    queues = [Queue[None](max_rows=2000, max_bytes=0) for _ in range(2)]
+    for queue in queues * 1000:
+        queue.put(None, rows=1, size=0)
+    batches = [[put.batch for put in queue.first(2000)] for queue in queues]
+    assert len({*batches[0], *batches[1]}) == 2000 and {len(batch) for batch in batches[0]} == {16}
+    moments = [batch[:8] for batch in batches[0]]
+    assert moments == sorted(moments), "each lands at the end of its index"
+
+
+def test_calls_of_one_lot_are_spilled_together(tmp_path: Path, opened: Callable[..., ScoreLog]) -> None:
+    log = opened(f"sqlite:///{tmp_path / 'lotrisk.db'}")
+    for number in range(40):
+        log.put(scores(f"L{number}"))
+    log.close()
+    (path,) = spilled(tmp_path)
+    assert [len(rows) for rows in spilled_rows(path)] == [40]
 
 
 def test_threads_of_two_processes_lose_nothing(url: str, tmp_path: Path) -> None:
