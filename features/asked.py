@@ -50,7 +50,7 @@ def ask(judgements: Judgements, histories: Histories, rules: Rules) -> Asked:
     lots = histories["lots"]
     own = OwnRows(histories, row, {} if told is None else told.own)
     produced_at = np.where(row >= 0, lots["produced_at"][row], NO_TIME)
-    judged_first = first_moment(histories, rules, lot, as_of)
+    judged_first = first_moment(histories, rules, lot, as_of, row=row)
     measured, used = _measured(histories, lot, as_of), _used(histories, lot, as_of)
     if told is not None:
         measured, used = measured.and_(told.measured), used.and_(told.used)

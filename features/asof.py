@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from features.order import in_order
+from features.steps import Kinds, Steps
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -90,101 +91,117 @@ class RowsBy:
         entity = entity[rows]
         none = np.searchsorted(entity, 0)
         self.rows = rows[none:]
-        self._starts = np.searchsorted(entity[none:], np.arange(int(entity.max(initial=-1)) + 2))
+        self._starts = np.searchsorted(entity[none:], np.arange(-1, int(entity.max(initial=-1)) + 3))
 
     def pairs(self, entity: Array) -> tuple[Array, Array]:
         """(question, row) for every row of each asked entity, questions ascending, rows in their order."""
-        known = (entity >= 0) & (entity < len(self._starts) - 1)
-        if not known.any():
-            none = np.empty(0, dtype=np.int64)
-            return none, none
-        start = self._starts[np.where(known, entity, 0)]
-        count = np.where(known, self._starts[np.where(known, entity + 1, 0)] - start, 0)
-        ends = np.cumsum(count)
-        question = np.repeat(np.arange(len(entity)), count)
-        return question, self.rows[np.arange(ends[-1]) + np.repeat(start - ends + count, count)]
+        place = np.minimum(entity, len(self._starts) - 3) + 1  # of codes -1 and beyond the last begin no rows
+        start = self._starts.take(place)
+        count = self._starts.take(place + 1) - start
+        question = np.arange(len(entity)).repeat(count)
+        skipped = start - count.cumsum() + count
+        return question, self.rows.take(np.arange(len(question)) + skipped.repeat(count))
 
 
 class Totals:
     """Running totals of integer values by entity and time known.
 
-    Args: `entity` int64 codes, shape (rows,), -1 counts for nothing; `spans` of the rows; `values` int64,
-    shape (rows, k); `owner` int64 codes of what a row belongs to, for `without`.
+    Args: `entity` int64 codes, shape (rows,), -1 counts for nothing; of several kinds of entities: (kinds, rows);
+    `spans` of the rows; `values` int64, shape (rows, k); `owner` int64 codes of what a row belongs to, for `without`.
     A version that is superseded is taken back by a second, negative row. Sums are modulo 2**64, so running
     totals may wrap without harm as long as an answer itself fits into int64.
     """
 
     def __init__(self, entity: Array, spans: Spans, values: Array, *, owner: Array | None = None) -> None:
-        rows = np.flatnonzero(entity >= 0)
-        ended = rows[spans.superseded[rows] < FOREVER]
-        later = rows[spans.known[rows] != spans.first[rows]]
-        if len(later):
-            rows = rows[spans.known[rows] == spans.first[rows]]
-        self._at_once = _Running(entity[rows], spans.first[rows], values.take(rows, axis=0), _some(owner, rows))
+        entity = np.atleast_2d(entity)
+        self._kinds = Kinds(entity, owner)
+        ended = np.flatnonzero(spans.superseded < FOREVER)
+        later = np.flatnonzero(spans.known != spans.first)
         self._later = None
         if len(ended) + len(later):
             both = np.concatenate([later, ended])
             known = np.concatenate([spans.known[later], spans.superseded[ended]])
             signed = np.concatenate([values[later], -values[ended]])
-            self._later = _Later(entity[both], spans.first[both], known, signed, _some(owner, both))
+            self._later = _Later(self._kinds, entity[:, both], spans.first[both], known, signed, _some(owner, both))
         self._earliest = None
         if owner is not None:  # news of each owner; the last is of owners without any
-            self._earliest = np.full(int(owner.max(initial=-1)) + 2, FOREVER)
+            self._earliest = np.full(self._kinds.owners + 1, FOREVER)
             np.minimum.at(self._earliest[:-1], owner, spans.known)
+        rows = np.flatnonzero(spans.known == spans.first) if len(later) else slice(None)
+        self._at_once = _Running(self._kinds, entity[:, rows], spans.first[rows], values[rows], _some(owner, rows))
 
     def before(
         self, entity: Array, as_of: Array, windows: tuple[int | None, ...] = (None,), *, without: Array | None = None
     ) -> Array:
-        """Totals of what was known strictly before `as_of`, shape (windows, questions, k), int64.
+        """Totals of what was known strictly before `as_of`, int64, shape (windows, questions, k).
 
+        Of several kinds: `entity` has shape (kinds, questions), the answer (windows, kinds, questions, k).
         A window of w microseconds takes rows first known in [as_of - w, as_of); None takes all.
         `without`: owner codes, shape (questions,), whose rows do not count.
         """
-        if len(entity) <= FEW:
-            answer = self._totals(entity, as_of, windows)
-        else:
-            order = in_order(entity, as_of)  # asked in order, a search is ten times faster
-            back = np.empty_like(order)
-            back[order] = np.arange(len(order))
-            answer = self._totals(entity[order], as_of[order], windows).take(back, axis=1)
+        code = self._kinds.of(entity)
+        answer = self._totals(code, as_of, windows)
         if without is not None:
             if self._earliest is None:
                 raise ValueError("without: these totals were made without owners")
             told = np.flatnonzero(self._earliest[np.minimum(without, len(self._earliest) - 1)] < as_of)
             if len(told):
-                answer[:, told] -= self._totals(entity[told], as_of[told], windows, of=without[told])
-        return answer
+                answer[:, :, told] -= self._totals(code[:, told], as_of[told], windows, of=without[told])
+        return answer if entity.ndim > 1 else answer[:, 0]
 
-    def _totals(
-        self, entity: Array, as_of: Array, windows: tuple[int | None, ...], *, of: Array | None = None
-    ) -> Array:
-        """Of all rows, or of those that belong to `of`."""
-        answer = self._at_once.before(entity, as_of, windows, of)
+    def _totals(self, code: Array, as_of: Array, windows: tuple[int | None, ...], *, of: Array | None = None) -> Array:
+        """Of all rows, or of those that belong to `of`; shape (windows, kinds, questions, k)."""
+        flat, moment = code.ravel(), self._kinds.each(as_of)
+        of = None if of is None else self._kinds.owned(of).ravel()
+        if len(flat) <= FEW:
+            answer = self._summed(flat, moment, windows, of)
+        else:
+            order = in_order(flat, moment)  # asked in order, a search is ten times faster
+            back = np.empty_like(order)
+            back[order] = np.arange(len(order))
+            answer = self._summed(flat[order], moment[order], windows, _some(of, order)).take(back, axis=1)
+        return answer.reshape(len(windows), *code.shape, answer.shape[-1])
+
+    def _summed(self, code: Array, as_of: Array, windows: tuple[int | None, ...], of: Array | None) -> Array:
+        answer = self._at_once.before(code, as_of, windows, of)
         if self._later is not None:
-            answer += self._later.before(entity, as_of, windows, of)
+            answer += self._later.before(code, as_of, windows, of)
         return answer
 
 
-def _some(owner: Array | None, rows: Array) -> Array | None:
+def _some(owner: Array | None, rows: Array | slice) -> Array | None:
     return None if owner is None else owner[rows]
 
 
 class _Running:
-    """Rows by (entity, time) with their running totals: what lies in a window is a difference of two."""
+    """Rows by (entity, time) with their running totals: what lies in a window is a difference of two.
 
-    def __init__(self, entity: Array, time: Array, values: Array, owner: Array | None) -> None:
-        self._entities = int(entity.max(initial=-1)) + 1
-        self._steps = _Steps(time, self._entities)
-        key = entity * self._steps.many + self._steps.of(time)
-        order = np.argsort(key)
-        self._keys = key[order]
-        self._sums = np.zeros((len(order) + 1, values.shape[1]), dtype=np.int64)
-        np.cumsum(values.take(order, axis=0), axis=0, out=self._sums[1:])
-        self._by_owner = None if owner is None else RowsBy(owner[order])
+    A row stands once for each of several kinds of entities: `entity` of shape (kinds, rows), -1: not there.
+    """
+
+    def __init__(self, kinds: Kinds, entity: Array, time: Array, values: Array, owner: Array | None) -> None:
+        self._steps = Steps(time, kinds.many)
+        step = self._steps.of(time)
+        size = np.count_nonzero(entity >= 0)
+        self._keys, self._sums = np.empty(size, dtype=np.int64), np.zeros((size + 1, values.shape[1]), dtype=np.int64)
+        owners: list[Array] = []
+        end = 0
+        for code, start in zip(entity, kinds.starts.ravel(), strict=True):
+            rows = np.flatnonzero(code >= 0)
+            key = (code[rows] + start) * self._steps.many + step[rows]
+            order = np.argsort(key)
+            begin, end = end, end + len(rows)
+            self._keys[begin:end], rows = key[order], rows[order]
+            sums = self._sums[begin : end + 1]
+            np.cumsum(values.take(rows, axis=0), axis=0, out=sums[1:])
+            sums[1:] += sums[0]
+            if owner is not None:
+                owners.append(owner[rows] + len(owners) * kinds.owners)
+        self._by_owner = None if owner is None else RowsBy(np.concatenate(owners))
 
     def before(self, entity: Array, as_of: Array, windows: tuple[int | None, ...], of: Array | None) -> Array:
         """Totals of the rows with time in [as_of - window, as_of); `of`: of those that belong to that owner."""
-        base = np.minimum(entity, self._entities) * self._steps.many
+        base = entity * self._steps.many
         back = np.array([[0], *([window or 0] for window in windows)])
         keys = base + self._steps.of(as_of - back)  # a row of questions a window, and one search for all
         for place, window in enumerate(windows):
@@ -215,8 +232,10 @@ class _Later:
     and goes, in running totals of the window's own.
     """
 
-    def __init__(self, entity: Array, first: Array, known: Array, values: Array, owner: Array | None) -> None:
-        self._rows = (entity, first, known, values, owner)
+    def __init__(
+        self, kinds: Kinds, entity: Array, first: Array, known: Array, values: Array, owner: Array | None
+    ) -> None:
+        self._kinds, self._rows = kinds, (entity, first, known, values, owner)
         self._windows: dict[int | None, _Running] = {}
 
     def before(self, entity: Array, as_of: Array, windows: tuple[int | None, ...], of: Array | None) -> Array:
@@ -227,70 +246,53 @@ class _Later:
             entity, first, known, values, owner = self._rows
             if window is not None:
                 gone = np.maximum(first + window, known)
-                entity, known = np.concatenate([entity, entity]), np.concatenate([known, gone])
+                entity, known = np.concatenate([entity, entity], axis=1), np.concatenate([known, gone])
                 values = np.concatenate([values, -values])
                 owner = None if owner is None else np.concatenate([owner, owner])
-            self._windows[window] = _Running(entity, known, values, owner)
+            self._windows[window] = _Running(self._kinds, entity, known, values, owner)
         return self._windows[window]
-
-
-class _Steps:
-    """Times as whole numbers in [0, many) that keep their order, so that (entity, time) is one number.
-
-    Counted in the coarsest unit that tells the times apart; as ranks where that takes too many bits.
-    """
-
-    def __init__(self, times: Array, entities: int) -> None:
-        self._first, self._last = int(times.min(initial=FOREVER)), int(times.max(initial=NO_TIME))
-        self._ranked: Array | None = None
-        if not len(times):
-            self._first = self._last = 0
-        span = self._last - self._first
-        self._unit = max(int(np.gcd.reduce(times - self._first)), 1) if span < FOREVER else 1
-        self.many = span // self._unit + 2
-        if span >= FOREVER or self.many * (entities + 1) >= FOREVER:
-            self._ranked = np.unique(times)
-            self.many = len(self._ranked) + 1
-
-    def of(self, moment: Array) -> Array:
-        """How many steps lie before a moment; of a time among the rows: its own."""
-        if self._ranked is not None:
-            return self._ranked.searchsorted(moment)
-        inside = np.minimum(np.maximum(moment, self._first), self._last + 1)
-        return (inside - self._first + (self._unit - 1)) // self._unit
 
 
 class Latest:
     """The latest row of each entity by the time its fact was first known, ties by `key`.
 
-    Args: `entity` int64 codes, shape (rows,); `spans`; `key` int64 tie break, the greatest wins; `owner` for `without`.
+    Args: `entity` int64 codes, shape (rows,) or, of several kinds of entities, (kinds, rows); `spans`; `key` int64 tie
+    break, the greatest wins; `owner` for `without`.
     """
 
     def __init__(self, entity: Array, spans: Spans, *, key: Array, owner: Array | None = None) -> None:
-        self._rows = in_order(entity, spans.first, key, spans.known)
-        self._rows = self._rows[np.searchsorted(entity[self._rows], 0) :]
-        self._spans, self._owner = spans, owner
-        self._entities = int(entity.max(initial=-1)) + 1
-        self._steps = _Steps(spans.first[self._rows], self._entities)
-        self._keys = entity[self._rows] * self._steps.many + self._steps.of(spans.first[self._rows])
+        entity = np.atleast_2d(entity)
+        self._kinds, self._spans, self._owner = Kinds(entity, None), spans, owner
+        self._steps = Steps(spans.first, self._kinds.many)
+        steps = self._steps.of(spans.first)
+        found, keys = [np.array([-1])], [np.array([NO_TIME])]  # what a search ends at that finds nothing
+        for code, start in zip(entity, self._kinds.starts.ravel(), strict=True):
+            rows = in_order(code, spans.first, key, spans.known)
+            rows = rows[np.searchsorted(code[rows], 0) :]
+            found.append(rows)
+            keys.append((code[rows] + start) * self._steps.many + steps[rows])
+        self._rows, self._keys = np.concatenate(found), np.concatenate(keys)
 
     def before(self, entity: Array, as_of: Array, *, without: Array | None = None) -> Array:
-        """Row of the latest fact that stood strictly before `as_of`, int64, shape (questions,); -1: none."""
-        base = np.minimum(entity, self._entities) * self._steps.many
-        key = base + self._steps.of(as_of)
-        order = np.argsort(key) if len(key) > FEW else np.arange(len(key))
-        place, low = np.empty(len(key), dtype=np.int64), np.empty(len(key), dtype=np.int64)
-        place[order] = self._keys.searchsorted(key[order]) - 1
-        low[order] = self._keys.searchsorted(base[order])
-        answer = np.full(len(entity), -1, dtype=np.int64)
-        open_ = np.flatnonzero(place >= low)
+        """Row of the latest fact that stood strictly before `as_of`, int64, in the shape of `entity`; -1: none."""
+        base = self._kinds.of(entity) * self._steps.many
+        key = (base + self._steps.of(as_of)).ravel()
+        if len(key) <= FEW:
+            place = self._keys.searchsorted(key) - 1
+        else:
+            order, place = np.argsort(key), np.empty(len(key), dtype=np.int64)
+            place[order] = self._keys.searchsorted(key[order]) - 1
+        least, moment = base.ravel(), self._kinds.each(as_of)
+        of = None if without is None else self._kinds.each(without)
+        answer = np.full(len(key), -1, dtype=np.int64)
+        open_ = np.flatnonzero(self._keys[place] >= least)
         while len(open_):  # as many rounds as the longest run of rows that no longer, or do not yet, stand
             row = self._rows[place[open_]]
-            good = (self._spans.known[row] < as_of[open_]) & (self._spans.superseded[row] >= as_of[open_])
-            if without is not None and self._owner is not None:
-                good &= self._owner[row] != without[open_]
+            good = stands(self._spans.known[row], self._spans.superseded[row], moment[open_])
+            if of is not None and self._owner is not None:
+                good &= self._owner[row] != of[open_]
             answer[open_[good]] = row[good]
             open_ = open_[~good]
             place[open_] -= 1
-            open_ = open_[place[open_] >= low[open_]]
-        return answer
+            open_ = open_[self._keys[place[open_]] >= least[open_]]
+        return answer.reshape(entity.shape)

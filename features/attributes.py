@@ -6,28 +6,54 @@ from typing import Any
 import numpy as np
 
 from features.asof import Array
-from features.histories import Histories
-from features.layout import Attribute, numbers_of, written_number
+from features.histories import Histories, Table
+from features.layout import Attribute, Layout, numbers_of, written_number
 
 OwnRow = Mapping[str, Any]
 """A lot's own row as it came with a question: canonical columns, ids as text; attributes: number or text or None."""
 
 
-def attribute_values(histories: Histories, attribute: Attribute, row: Array) -> Array:
-    """An attribute of rows of its table as float64: numbers, or the category's place in its levels; NaN else.
+def attributes_of(layout: Layout, table: str) -> list[Attribute]:
+    """The attributes of a table, in the layout's order."""
+    return layout.of_table.get(table, [])
 
-    Row -1 is none.
+
+def attribute_values(histories: Histories, layout: Layout, table: str, row: Array) -> Array:
+    """The layout's attributes of rows of a table: numbers, or the category's place in its levels; NaN else.
+
+    Row -1 is none. Returns float64, shape (rows, attributes).
     """
-    values = np.full(len(row), np.nan)
-    if attribute.table not in histories or not histories[attribute.table].has(attribute.column):
-        return values
-    there = row >= 0
-    if attribute.kind == "number":
-        values[there] = numbers_of(histories, attribute.table, attribute.column)[row[there]]
-    else:
-        places = histories.once(("levels", attribute), lambda: _places(histories, attribute))
-        values[there] = places[histories[attribute.table][attribute.column][row[there]]]
+    held, coded, starts, places = histories.once(
+        ("attributes", table, layout.key),
+        lambda: _held_and_places(histories, table, attributes_of(layout, table)),
+    )
+    values = held.take(row, axis=0)
+    if len(coded):
+        values[:, coded] = places[values[:, coded].astype(np.int64) + starts]
     return values
+
+
+def _held_and_places(
+    histories: Histories, table: str, attributes: list[Attribute]
+) -> tuple[Array, Array, Array, Array]:
+    """What `_held` gives; which of its columns are codes, where the places of each one's begin, and the places."""
+    columns = tuple((attribute.column, attribute.kind) for attribute in attributes)
+    held = histories.once(("held", table, columns), lambda: _held(histories.tables.get(table), attributes))
+    coded = np.array([place for place, a in enumerate(attributes) if a.kind == "category"], dtype=np.int64)
+    places = [_places(histories, attributes[place]) for place in coded.tolist()]
+    starts = np.cumsum([1, *map(len, places)])[:-1]
+    return held, coded, starts, np.concatenate([np.empty(0), *places])
+
+
+def _held(table: Table | None, attributes: list[Attribute]) -> Array:
+    """Numbers and codes as one matrix: a row for each of the table, looked up at once, and a last one for none."""
+    held = np.empty((1 if table is None else len(table) + 1, len(attributes)))
+    for place, attribute in enumerate(attributes):
+        number = attribute.kind == "number"
+        held[:, place] = np.nan if number else -1
+        if table is not None and table.has(attribute.column):
+            held[:-1, place] = numbers_of(table, attribute.column) if number else table[attribute.column]
+    return held
 
 
 class OwnRows:
@@ -55,11 +81,13 @@ class OwnRows:
         """A time column of the contract, int64; NO_TIME: null."""
         return self._whole(column)
 
-    def values(self, attribute: Attribute) -> Array:
-        """An attribute of `lots` as float64: numbers, or the category's place in its levels; NaN else."""
-        values = attribute_values(self._histories, attribute, self._row)
+    def values(self, layout: Layout) -> Array:
+        """The layout's attributes of `lots`, as `attribute_values` gives them."""
+        values = attribute_values(self._histories, layout, "lots", self._row)
         if self._told:
-            values[self._places] = _told_values(attribute, [row.get(attribute.column) for row in self._told.values()])
+            for place, attribute in enumerate(attributes_of(layout, "lots")):
+                told = [row.get(attribute.column) for row in self._told.values()]
+                values[self._places, place] = _told_values(attribute, told)
         return values
 
     def stated(self, attribute: Attribute) -> Array:
@@ -91,12 +119,15 @@ class OwnRows:
 
 
 def _places(histories: Histories, attribute: Attribute) -> Array:
-    table = histories[attribute.table]
+    """The place in the levels of code -1 and of each code after it."""
+    table = histories.tables.get(attribute.table)
+    if table is None or not table.has(attribute.column):
+        return np.array([np.nan])
     vocabulary = table.texts.get(attribute.column)
     if vocabulary is None:
         vocabulary = histories.ids[attribute.column.removesuffix("_id")]
     place = {level: float(code) for code, level in enumerate(attribute.levels)}
-    return np.array([*(place.get(text, np.nan) for text in vocabulary.texts), np.nan])
+    return np.array([np.nan, *(place.get(text, np.nan) for text in vocabulary.texts)])
 
 
 def _told_values(attribute: Attribute, told: Sequence[Any]) -> list[float]:

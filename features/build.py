@@ -72,10 +72,8 @@ def features_of(asked: Asked, histories: Histories, layout: Layout) -> Features:
     names = _names(layout)
     built = [group.build(asked, histories, layout) for group in groups_of(layout)]
     values = {name: column for group in built for name, column in group.items()}
-    matrix = np.empty((len(asked), len(names)), order="F")
-    for place, name in enumerate(names):
-        matrix[:, place] = values[name]
-    return Features(names, matrix)
+    columns = np.concatenate([np.empty(0), *(values[name] for name in names)])
+    return Features(names, columns.reshape(len(names), len(asked)).T)
 
 
 def _names(layout: Layout) -> list[str]:

@@ -19,6 +19,7 @@ PLANT, PRODUCT, LINE, CUSTOMER, LOT = "plant", "product", "line", "customer", "l
 SUPPLIER_LOT, SUPPLIER, MATERIAL = "supplier_lot", "supplier", "material"
 OF_LOTS = (PLANT, PRODUCT, LINE, CUSTOMER)
 OF_SUPPLIES = (SUPPLIER_LOT, SUPPLIER, MATERIAL)
+ITSELF = (LOT,)
 
 
 @dataclass(frozen=True)
@@ -127,38 +128,34 @@ class FieldHistory:
         key = ("outcome facts", self._settled_by)
         return self._histories.once(key, lambda: outcomes_of(self._histories, self._layout))
 
-    def outcomes(self, entity: str) -> Totals:
-        """(settled judgements, failed) of an entity."""
-        key = ("outcomes", _kind(entity), self._settled_by)
-        return self._histories.once(key, lambda: self._totals(self.outcome_facts, entity))[entity]
+    def outcomes(self, entities: tuple[str, ...]) -> Totals:
+        """(settled judgements, failed) of several kinds of entities, all of lots or all of supplies."""
+        key = ("outcomes", entities, self._settled_by)
+        return self._histories.once(key, lambda: self._totals(self.outcome_facts, entities))
 
-    def exposure(self, entity: str) -> Totals:
-        """(units, units x hour, returned units) of an entity."""
-        key = ("exposure", _kind(entity))
-        return self._histories.once(key, lambda: self._totals(exposure_of(self._histories), entity))[entity]
+    def exposure(self, entities: tuple[str, ...]) -> Totals:
+        """(units, units x hour, returned units)."""
+        return self._histories.once(
+            ("exposure", entities), lambda: self._totals(exposure_of(self._histories), entities)
+        )
 
-    def last_return(self, entity: str) -> tuple[Latest, Array]:
-        """An entity's latest return, and when each row it answers with was first known."""
-        return self._histories.once(("last return", entity), lambda: self._last_return(entity))
+    def last_return(self, entities: tuple[str, ...]) -> tuple[Latest, Array]:
+        """The latest return, and when each row it answers with was first known."""
+        return self._histories.once(("last return", entities), lambda: self._last_return(entities))
 
-    def _totals(self, facts: Facts, entity: str) -> dict[str, Totals]:
-        """Of all entities of the kind: they share the join, which is most of the work."""
-        joined = join(self._histories, facts, entity)
-        values, owner = facts.values[joined.fact], facts.lot[joined.fact]
-        return {
-            each: Totals(codes(self._histories, facts, joined, each), joined.spans, values, owner=owner)
-            for each in _kind(entity)
-        }
+    def _totals(self, facts: Facts, entities: tuple[str, ...]) -> Totals:
+        joined, code = self._joined(facts, entities)
+        return Totals(code, joined.spans, facts.values[joined.fact], owner=facts.lot[joined.fact])
 
-    def _last_return(self, entity: str) -> tuple[Latest, Array]:
+    def _last_return(self, entities: tuple[str, ...]) -> tuple[Latest, Array]:
         facts = returns_of(self._histories)
-        joined = join(self._histories, facts, entity)
-        code = codes(self._histories, facts, joined, entity)
+        joined, code = self._joined(facts, entities)
         return Latest(code, joined.spans, key=joined.fact, owner=facts.lot[joined.fact]), joined.spans.first
 
-
-def _kind(entity: str) -> tuple[str, ...]:
-    return OF_SUPPLIES if entity in OF_SUPPLIES else (*OF_LOTS, LOT)
+    def _joined(self, facts: Facts, entities: tuple[str, ...]) -> tuple[Joined, Array]:
+        """One join serves all entities of a kind; codes of shape (entities, rows)."""
+        joined = join(self._histories, facts, entities[0])
+        return joined, np.stack([codes(self._histories, facts, joined, entity) for entity in entities])
 
 
 def _with_supplies(histories: Histories, facts: Facts, joined: Joined) -> Joined:

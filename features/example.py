@@ -68,8 +68,9 @@ cost_of_hold = 1500.0
 # [serving]                          # durations in d, h, min, s
 # refresh_every = "1min"             # how often the service looks whether the sources changed
 # rescore_every = "1h"               # how often it scores the open lots anew when nothing changed
-# stale_after = "45d"                # a table whose newest row is older gives scores the warning stale_table …
-# stale_tables = {}                  # … or older than its own limit, like { returns = "7d" }
+# stale_after = "45d"                # a table whose newest row is older gives scores the warning stale_table: of lots,
+#                                    # shipments, measurements, supplier_lots, inspections, genealogy, returns, outcomes
+# stale_tables = {}                  # … or older than its own limit, like { returns = "7d" }; any table
 
 # [decision.tier.A]                  # costs for customers of tier A, in the table customers; the others as above
 # cost_of_escape = 40000.0

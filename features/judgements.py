@@ -91,9 +91,12 @@ def judge_as_known(histories: Histories, rules: Rules) -> Judgements:
     return replace(judged, known=np.maximum(known[judged.lot], judged.as_of))
 
 
-def first_moment(histories: Histories, rules: Rules, lot: Array, as_of: Array) -> Array:
-    """A lot's first judgement as known strictly before `as_of`; NO_TIME where it still lies ahead."""
-    row = lot_rows(histories, lot, as_of)
+def first_moment(histories: Histories, rules: Rules, lot: Array, as_of: Array, *, row: Array | None = None) -> Array:
+    """A lot's first judgement as known strictly before `as_of`; NO_TIME where it still lies ahead.
+
+    `row`: what `lot_rows` gives, where that is at hand.
+    """
+    row = lot_rows(histories, lot, as_of) if row is None else row
     lots = histories["lots"]
     if rules.decision.at == "produced_at":
         produced = lots["produced_at"][row]

@@ -1,6 +1,8 @@
 """What training chose from data and scoring follows: columns, categories, grids, priors."""
 
+import hashlib
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,17 @@ class Layout:
     inspected: tuple[Characteristic, ...]
     priors: dict[str, Prior]
 
+    @cached_property
+    def of_table(self) -> dict[str, list[Attribute]]:
+        """The attributes of each table that has any, in order."""
+        tables = {attribute.table for attribute in self.attributes}
+        return {table: [each for each in self.attributes if each.table == table] for table in sorted(tables)}
+
+    @cached_property
+    def key(self) -> str:
+        """Stands for attributes and characteristics: to hash all their levels takes longer than to look a lot up."""
+        return hashlib.sha256(repr((self.attributes, self.characteristics)).encode()).hexdigest()
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return asdict(self)
@@ -109,12 +122,8 @@ def group_labels(histories: Histories) -> tuple[Array, list[str]]:
     return code, [*groups, *histories.ids["material"].texts]
 
 
-def numbers_of(histories: Histories, table: str, column: str) -> Array:
+def numbers_of(table: Table, column: str) -> Array:
     """An attribute's values as float64: numbers as they are, texts by the number they write, else NaN."""
-    return histories.once(("numbers", table, column), lambda: _numbers(histories[table], column))
-
-
-def _numbers(table: Table, column: str) -> Array:
     if column not in table.texts:
         return table[column].astype(np.float64)
     written = [written_number(text) for text in table.texts[column].texts]

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from features import asof, evidence, histories, layout, rules, shipments
+from features import asof, evidence, histories, layout, rules, shipments, steps
 from features.card import code_fingerprint
 from features.errors import LotRiskError
 from features.histories import Array, Histories, PackedTexts, Vocabulary
@@ -29,7 +29,7 @@ CLASSES = {
     f"{known.__module__}.{known.__qualname__}": known
     for known in (
         *(histories.Histories, histories.Table),
-        *(asof.Spans, asof.RowsBy, asof.Totals, asof.Latest, asof._Running, asof._Later, asof._Steps),
+        *(asof.Spans, asof.RowsBy, asof.Totals, asof.Latest, asof._Running, asof._Later, steps.Kinds, steps.Steps),
         *(evidence.Facts, shipments.Shipments),
         *(layout.Layout, layout.Attribute, layout.Characteristic, layout.Prior),
         *(rules.Rules, rules.LabelRule, rules.DecisionRule, rules.Costs),

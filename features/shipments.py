@@ -111,7 +111,8 @@ def units_at_risk(
     now &= ~before(as_of[question], shipped.shipped_at[row])
     if told_by is not None:
         now &= ~before(told_by[question], shipped.spans.known[row])
-    shipments = shipped.quantity[row[now]]
+    # Where lots tell of shipments, one ships what its own row said before: a correction of that moment is too late.
+    shipments = shipped.quantity[row[now]] if "shipments" in histories else quantity[question[now]]
     np.add.at(totals, question[now], np.stack([shipments, (shipments > 0).astype(np.int64)], axis=1))
     return np.where(totals[:, 1] > 0, np.maximum(totals[:, 0], 0), quantity)
 

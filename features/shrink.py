@@ -10,7 +10,7 @@ STRENGTHS = (2.0, 1000.0)
 """Bounds of a prior's weight, in lots (or events): estimated from few entities it can be anything."""
 
 
-def shrunk(events: Array, exposure: Array, *, towards: Array | float, strength: float) -> Array:
+def shrunk(events: Array, exposure: Array, *, towards: Array | float, strength: Array | float) -> Array:
     """(events + strength x towards) / (exposure + strength), the posterior mean; float64."""
     return cast(Array, (events + strength * towards) / (exposure + strength))
 

@@ -11,7 +11,7 @@ import numpy as np
 from features.asked import Asked
 from features.asof import DAY, Array, hours
 from features.card import FeatureSpec
-from features.evidence import LOT, MATERIAL, OF_LOTS, OF_SUPPLIES, PLANT, SUPPLIER, SUPPLIER_LOT, FieldHistory
+from features.evidence import ITSELF, OF_LOTS, OF_SUPPLIES, PLANT, SUPPLIER, FieldHistory
 from features.histories import Histories
 from features.layout import Layout, Prior
 from features.names import column
@@ -32,10 +32,14 @@ RATES = {
 
 
 class Rates(NamedTuple):
-    """By window, float64, shape (windows, questions): share of failing lots, returns per unit-hour."""
+    """Share of failing lots and returns per unit-hour, float64, shape (windows, entities, questions) or as said."""
 
     fail: Array
     returned: Array
+
+    def of(self, place: int) -> "Rates":
+        """Of one of the entities, shape (windows, questions)."""
+        return Rates(self.fail[:, place], self.returned[:, place])
 
 
 def entities(layout: Layout) -> tuple[str, ...]:
@@ -69,106 +73,137 @@ def columns(layout: Layout) -> list[FeatureSpec]:
 def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array]:
     """The group's columns by name, float64, shape (judgements,)."""
     out: dict[str, Array] = {}
-    history = FieldHistory(histories, layout)
-    plant = None
-    for entity in entities(layout):
-        code = np.zeros(len(asked), np.int64) if entity == PLANT else asked.own.codes(f"{entity}_id")
-        rates = entity_rates(history, layout, entity, code, asked, towards=plant)
-        plant = plant or rates
-        out[f"{entity}_fail_share_90d"], out[f"{entity}_fail_share_365d"] = rates.fail
-        if "returns" in layout.tables:
-            recent, year = rates.returned
-            out[f"{entity}_return_rate_90d"], out[f"{entity}_return_rate_365d"] = rates.returned * PER_MILLION_UNIT_DAYS
-            out[f"{entity}_return_trend"] = np.log(recent / year)
-            out[f"{entity}_days_since_return"] = _days_since_return(history, entity, code, asked)
-    if layout.groups and plant is not None:
-        _supply_columns(out, asked, histories, layout, plant)
+    history, kinds = FieldHistory(histories, layout), entities(layout)
+    rates = rates_of_lots(asked, histories, layout)
+    returns = "returns" in layout.tables
+    if returns:
+        returned = rates.returned * PER_MILLION_UNIT_DAYS
+        trend = np.log(rates.returned[0] / rates.returned[1])
+        days = days_since_return(history, kinds, _codes_of_lots(asked, kinds), asked.as_of, without=asked.lot)
+    for place, entity in enumerate(kinds):
+        out[f"{entity}_fail_share_90d"], out[f"{entity}_fail_share_365d"] = rates.fail[:, place]
+        if returns:
+            out[f"{entity}_return_rate_90d"], out[f"{entity}_return_rate_365d"] = returned[:, place]
+            out[f"{entity}_return_trend"] = trend[place]
+            out[f"{entity}_days_since_return"] = days[place]
+    if layout.groups:
+        _supply_columns(out, asked, histories, layout, rates.of(0))
     return out
 
 
-def entity_rates(
+def rates_of_lots(asked: Asked, histories: Histories, layout: Layout) -> Rates:
+    """Shrunk rates of `entities`, recent and of the year: the plant's, and the others', which lean on the plant's."""
+    return asked.once("rates of lots", lambda: _rates_of_lots(asked, histories, layout))
+
+
+def _rates_of_lots(asked: Asked, histories: Histories, layout: Layout) -> Rates:
+    kinds = entities(layout)
+    code = _codes_of_lots(asked, kinds)
+    history = FieldHistory(histories, layout)
+    counts = counted(history, layout, kinds, code, asked.as_of, (RECENT, YEAR), without=asked.lot)
+    plant = leaning(counts, kinds, towards=None, some=slice(0, 1))
+    others = leaning(counts, kinds, towards=plant, some=slice(1, None))
+    return Rates(*(np.concatenate(both, axis=1) for both in zip(plant, others, strict=True)))
+
+
+def _codes_of_lots(asked: Asked, kinds: tuple[str, ...]) -> Array:
+    """Codes of the plant and of each lot's own entities, shape (kinds, questions)."""
+    plant = np.zeros(len(asked), dtype=np.int64)
+    return np.stack([plant if entity == PLANT else asked.own.codes(f"{entity}_id") for entity in kinds])
+
+
+Counts = list[tuple[Prior, Array, Array]]
+"""Of failing lots, then of returns if there are any: (prior, events, exposure), (windows, entities, questions) each."""
+
+
+def counted(
     history: FieldHistory,
     layout: Layout,
-    entity: str,
+    kinds: tuple[str, ...],
     code: Array,
-    asked: Asked,
+    as_of: Array,
+    windows: tuple[int, ...],
     *,
-    towards: Rates | None,
-    windows: tuple[int, ...] = (RECENT, YEAR),
-    of: Array | None = None,
-    own: bool = False,
-) -> Rates:
-    """Shrunk rates of one entity. `of`: judgement of each code, if not one each; `own`: the lot's own facts count."""
-    as_of, lot = (asked.as_of, asked.lot) if of is None else (asked.as_of[of], asked.lot[of])
-    without = None if own else lot
-    fail = layout.priors["fail"]
-    settled = history.outcomes(entity).before(code, as_of, windows, without=without)
-    share = shrunk(
-        settled[:, :, 1],
-        settled[:, :, 0],
-        strength=fail.strength[entity],
-        towards=fail.rate if towards is None else towards.fail,
-    )
-    if "return" not in layout.priors:
-        return Rates(share, share)
-    returns = layout.priors["return"]
-    total = history.exposure(entity).before(code, as_of, (*windows, None), without=without)
-    now, units = hours(as_of), total[-1, :, 0]
-    exposed = np.empty((len(windows), len(code)), dtype=np.int64)
-    for place, window in enumerate(windows):
-        start = hours(as_of - window)
-        exposed[place] = units * (now - start) + total[place, :, 0] * start - total[place, :, 1]
-    rate = shrunk(
-        total[:-1, :, 2],
-        np.maximum(exposed, 0),
-        strength=returns.strength[entity],
-        towards=returns.rate if towards is None else towards.returned,
-    )
-    return Rates(share, rate)
+    without: Array | None,
+) -> Counts:
+    """What is known of entities, `code` of shape (kinds, questions). `without`: lots whose own facts do not count."""
+    settled = history.outcomes(kinds).before(code, as_of, windows, without=without)
+    counts = [(layout.priors["fail"], settled[..., 1], settled[..., 0])]
+    if "return" in layout.priors:
+        total = history.exposure(kinds).before(code, as_of, (*windows, None), without=without)
+        inside, units = total[:-1], total[-1, :, :, 0]
+        start = hours(as_of - np.array(windows)[:, None])[:, None]
+        exposed = units * (hours(as_of) - start) + inside[..., 0] * start - inside[..., 1]
+        counts.append((layout.priors["return"], inside[..., 2], np.maximum(exposed, 0)))
+    return counts
+
+
+def leaning(counts: Counts, kinds: tuple[str, ...], *, towards: Rates | None, some: slice = slice(None)) -> Rates:
+    """Shrunk rates of some of the entities; `towards` None: they lean on what the layout has of the whole plant."""
+    rates = []
+    for place, (prior, events, exposure) in enumerate(counts):
+        strength = np.array([prior.strength[entity] for entity in kinds[some]])[:, None]
+        wider = prior.rate if towards is None else towards[place]
+        rates.append(shrunk(events[:, some], exposure[:, some], towards=wider, strength=strength))
+    return Rates(rates[0], rates[-1])
+
+
+def days_since_return(
+    history: FieldHistory, kinds: tuple[str, ...], code: Array, as_of: Array, *, without: Array | None
+) -> Array:
+    """Days since the latest return of each entity was known, shape (kinds, questions); NaN: there was none."""
+    latest, known = history.last_return(kinds)
+    row = latest.before(code, as_of, without=without)
+    days = np.full(row.shape, np.nan)
+    there = row >= 0
+    days[there] = (np.broadcast_to(as_of, row.shape)[there] - known[row[there]]) / DAY
+    return days
 
 
 def priors(histories: Histories, layout: Layout) -> dict[str, Prior]:
     """Plant-wide rates, and how strongly each entity leans on them, from everything in the histories."""
     history = FieldHistory(histories, layout)
-    kinds = {**dict.fromkeys(entities(layout), "lots"), LOT: "lots", **{e: "" for e in OF_SUPPLIES if layout.groups}}
-    until = np.array([layout.until])
-    everything = {kind: _codes(histories, kind) for kind in kinds}
-    settled = {k: history.outcomes(k).before(c, np.full(len(c), layout.until))[0] for k, c in everything.items()}
-    lots, failed = history.outcomes(PLANT).before(np.zeros(1, np.int64), until)[0, 0].tolist()
-    chosen = {
-        "fail": Prior((failed + 0.5) / (lots + 1), {k: share_strength(s[:, 1], s[:, 0]) for k, s in settled.items()})
-    }
-    if "returns" in layout.tables:
-        units = {k: history.exposure(k).before(c, np.full(len(c), layout.until))[0] for k, c in everything.items()}
-        exposed = {k: np.maximum(hours(layout.until) * u[:, 0] - u[:, 1], 0) for k, u in units.items()}
-        rate = (units[PLANT][0, 2] + 0.5) / (exposed[PLANT][0] + 1.0)
-        chosen["return"] = Prior(float(rate), {k: rate_strength(u[:, 2], exposed[k]) for k, u in units.items()})
+    fail: dict[str, float] = {}
+    returned: dict[str, float] = {}
+    chosen = {}
+    for kinds in (entities(layout), ITSELF, *([OF_SUPPLIES] if layout.groups else [])):
+        code = _codes(histories, kinds)
+        until = np.full(code.shape[1], layout.until)
+        settled = history.outcomes(kinds).before(code, until)[0]
+        fail |= {entity: share_strength(s[:, 1], s[:, 0]) for entity, s in zip(kinds, settled, strict=True)}
+        if PLANT in kinds:
+            lots, failed = settled[0, 0].tolist()
+            chosen["fail"] = Prior((failed + 0.5) / (lots + 1), fail)
+        if "returns" in layout.tables:
+            units = history.exposure(kinds).before(code, until)[0]
+            exposed = np.maximum(hours(layout.until) * units[..., 0] - units[..., 1], 0)
+            for entity, back, exposure in zip(kinds, units[..., 2], exposed, strict=True):
+                returned[entity] = rate_strength(back, exposure)
+            if PLANT in kinds:
+                chosen["return"] = Prior(float((units[0, 0, 2] + 0.5) / (exposed[0, 0] + 1.0)), returned)
     return chosen
 
 
-def _codes(histories: Histories, entity: str) -> Array:
-    return np.arange(1 if entity == PLANT else len(histories.ids[entity]))
-
-
-def _days_since_return(history: FieldHistory, entity: str, code: Array, asked: Asked) -> Array:
-    latest, known = history.last_return(entity)
-    row = latest.before(code, asked.as_of, without=asked.lot)
-    days = np.full(len(asked), np.nan)
-    there = row >= 0
-    days[there] = (asked.as_of[there] - known[row[there]]) / DAY
-    return days
+def _codes(histories: Histories, kinds: tuple[str, ...]) -> Array:
+    """All codes of each kind, shape (kinds, codes of the kind with most); -1 beyond a kind's last."""
+    sizes = [1 if entity == PLANT else len(histories.ids[entity]) for entity in kinds]
+    code = np.arange(max(sizes))
+    return np.stack([np.where(code < size, code, -1) for size in sizes])
 
 
 def _supply_columns(out: dict[str, Array], asked: Asked, histories: Histories, layout: Layout, plant: Rates) -> None:
     used = supplies_used(asked, histories, layout)
-    table = histories["supplier_lots"]
+    table, of = histories["supplier_lots"], used.of
+    code = np.stack([table[f"{entity}_id"][used.row] for entity in OF_SUPPLIES])
     history = FieldHistory(histories, layout)
-    towards = Rates(plant.fail[1:, used.of], plant.returned[1:, used.of])  # of the year
-    for entity in (MATERIAL, SUPPLIER, SUPPLIER_LOT):  # each leans on the one before
-        code = table[f"{entity}_id"][used.row]
-        towards = entity_rates(history, layout, entity, code, asked, towards=towards, windows=(YEAR,), of=used.of)
-        share = used.mean(towards.fail[0])
-        rate = used.mean(towards.returned[0] * PER_MILLION_UNIT_DAYS)
+    counts = counted(history, layout, OF_SUPPLIES, code, asked.as_of[of], (YEAR,), without=asked.lot[of])
+    towards = Rates(plant.fail[1:, None, of], plant.returned[1:, None, of])  # of the year
+    for at, entity in reversed(
+        list(enumerate(OF_SUPPLIES))
+    ):  # materials, suppliers, lots: each leans on the one before
+        towards = leaning(counts, OF_SUPPLIES, towards=towards, some=slice(at, at + 1))
+        share = used.mean(towards.fail[0, 0])
+        rate = used.mean(towards.returned[0, 0] * PER_MILLION_UNIT_DAYS)
         for place, group in enumerate(layout.groups):
             out[f"{group}_{entity}_fail_share_365d"] = share[:, place]
             if "returns" in layout.tables:

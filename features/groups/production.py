@@ -1,16 +1,17 @@
 """Production: the lot's attributes, its measurements, and how it differs from what was made before it."""
 
+from collections.abc import Iterable
 from typing import cast
 
 import numpy as np
 
 from features.asked import Asked
 from features.asof import DAY, HOUR, Array, Latest, RowsBy, Totals, before
-from features.attributes import attribute_values
+from features.attributes import attribute_values, attributes_of
 from features.card import FeatureSpec
 from features.customers import customer_rows
 from features.histories import Histories
-from features.layout import Attribute, Characteristic, Layout
+from features.layout import Attribute, Layout
 from features.names import column
 from features.shipments import spans_of
 from features.told import Measured
@@ -24,11 +25,11 @@ GRID_LIMIT = 2**22  # keeps a wild value's square, 2**44, from filling int64
 def columns(layout: Layout) -> list[FeatureSpec]:
     """The group's columns."""
     specs = [column("quantity", unit="units"), column("days_since_production", unit="days")]
-    for attribute in _of_lots(layout):
+    for attribute in attributes_of(layout, "lots"):
         specs.append(column("lot_{attribute}", levels=_levels(attribute), attribute=attribute.label))
-    for attribute in _of_customers(layout):
+    for attribute in attributes_of(layout, "customers"):
         specs.append(column("customer_{attribute}", levels=_levels(attribute), attribute=attribute.label))
-    for entity, _ in _pasts(layout):
+    for entity in _pasts(layout):
         specs.append(column("{entity}_lots_7d", unit="lots", entity=entity))
         specs.append(column("{entity}_hours_since_lot", unit="hours", entity=entity))
     if layout.characteristics:
@@ -42,7 +43,7 @@ def columns(layout: Layout) -> list[FeatureSpec]:
             specs.append(column("spread_{characteristic}", unit="as measured", characteristic=c.label))
         if c.limits:
             specs.append(column("margin_{characteristic}", unit="share of half the tolerance", characteristic=c.label))
-        for entity, _ in _pasts(layout):
+        for entity in _pasts(layout):
             unit = "standard deviations"
             specs.append(column("{characteristic}_vs_{entity}", unit=unit, characteristic=c.label, entity=entity))
     return specs
@@ -56,55 +57,50 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
             before(asked.produced_at, asked.as_of), (asked.as_of - asked.produced_at) / DAY, np.nan
         ),
     }
-    for attribute in _of_lots(layout):
-        out[f"lot_{attribute.label}"] = asked.own.values(attribute)
-    if _of_customers(layout):
-        customer = _customer_rows(asked, histories)
-        for attribute in _of_customers(layout):
-            out[f"customer_{attribute.label}"] = attribute_values(histories, attribute, customer)
+    for attribute, values in zip(attributes_of(layout, "lots"), asked.own.values(layout).T, strict=True):
+        out[f"lot_{attribute.label}"] = values
+    of_customers = attributes_of(layout, "customers")
+    if of_customers:
+        customer = customer_rows(histories, asked.own.codes("customer_id"), asked.as_of)
+        held = attribute_values(histories, layout, "customers", customer)
+        out |= {f"customer_{a.label}": values for a, values in zip(of_customers, held.T, strict=True)}
     produced = np.minimum(asked.produced_at, asked.as_of)
-    for entity, _ in _pasts(layout):
-        code = asked.own.codes(f"{entity}_id")
-        made = _lots_made(histories, entity)
-        out[f"{entity}_lots_7d"] = made[0].before(code, produced, (WEEK,), without=asked.lot)[0, :, 0].astype(float)
-        row = made[1].before(code, produced, without=asked.lot)
-        since = (produced - histories["lots"]["produced_at"][row]) / HOUR
-        out[f"{entity}_hours_since_lot"] = np.where(row >= 0, since, np.nan)
+    pasts = _pasts(layout)
+    if pasts:
+        code = _codes(asked, pasts)
+        totals, latest = _lots_made(histories, tuple(pasts))
+        made = totals.before(code, produced, (WEEK,), without=asked.lot)[0, :, :, 0].astype(float)
+        row = latest.before(code, produced, without=asked.lot)
+        since = np.where(row >= 0, (produced - histories["lots"]["produced_at"][row]) / HOUR, np.nan)
+        for place, entity in enumerate(pasts):
+            out[f"{entity}_lots_7d"], out[f"{entity}_hours_since_lot"] = made[place], since[place]
     if layout.characteristics:
         _measured_columns(out, asked, histories, layout)
     return out
-
-
-def _of_lots(layout: Layout) -> list[Attribute]:
-    return [a for a in layout.attributes if a.table == "lots"]
-
-
-def _of_customers(layout: Layout) -> list[Attribute]:
-    return [a for a in layout.attributes if a.table == "customers"]
-
-
-def _customer_rows(asked: Asked, histories: Histories) -> Array:
-    """The row of customers of each lot's customer as known then, -1: none."""
-    return customer_rows(histories, asked.own.codes("customer_id"), asked.as_of)
 
 
 def _levels(attribute: Attribute) -> tuple[str, ...] | None:
     return attribute.levels if attribute.kind == "category" else None
 
 
-def _pasts(layout: Layout) -> list[tuple[str, int]]:
+def _pasts(layout: Layout) -> dict[str, int]:
     """What a lot is compared with, and how far back: a product is made now and then, a line every day."""
-    there = {a.column for a in _of_lots(layout)}
-    return [(e, w) for e, w in (("product", YEAR), ("line", RECENT)) if f"{e}_id" in there]
+    there = {a.column for a in attributes_of(layout, "lots")}
+    return {e: w for e, w in (("product", YEAR), ("line", RECENT)) if f"{e}_id" in there}
 
 
-def _lots_made(histories: Histories, entity: str) -> tuple[Totals, Latest]:
-    return histories.once(("lots made", entity), lambda: _lots_by(histories, entity))
+def _codes(asked: Asked, entities: Iterable[str]) -> Array:
+    """Shape (entities, judgements)."""
+    return np.stack([asked.own.codes(f"{entity}_id") for entity in entities])
 
 
-def _lots_by(histories: Histories, entity: str) -> tuple[Totals, Latest]:
+def _lots_made(histories: Histories, entities: tuple[str, ...]) -> tuple[Totals, Latest]:
+    return histories.once(("lots made", entities), lambda: _lots_by(histories, entities))
+
+
+def _lots_by(histories: Histories, entities: tuple[str, ...]) -> tuple[Totals, Latest]:
     lots = histories["lots"]
-    code, spans = lots[f"{entity}_id"], spans_of(lots)
+    code, spans = np.stack([lots[f"{entity}_id"] for entity in entities]), spans_of(lots)
     ones = np.ones((len(lots), 1), dtype=np.int64)
     owner = lots["lot_id"]
     return Totals(code, spans, ones, owner=owner), Latest(code, spans, key=owner, owner=owner)
@@ -112,19 +108,13 @@ def _lots_by(histories: Histories, entity: str) -> tuple[Totals, Latest]:
 
 def _measured_columns(out: dict[str, Array], asked: Asked, histories: Histories, layout: Layout) -> None:
     size, kinds = len(asked), len(layout.characteristics)
-    codes = histories.ids["characteristic"]
-    place = np.full(len(codes) + 1, -1, dtype=np.int64)
-    exponent = np.zeros(kinds)
-    for number, c in enumerate(layout.characteristics):
-        place[codes.code(c.name)] = number
-        exponent[number] = c.exponent
-    place[-1] = -1
+    place, exponent, past = histories.once(("measuring", layout.key), lambda: _measuring(histories, layout))
     own = asked.measured
     kind_of = place[own.characteristic]
     there = np.flatnonzero(kind_of >= 0)
     cell = own.of[there] * kinds + kind_of[there]
     grid = _on_grid(own.value[there], exponent[kind_of[there]])
-    count, total, squares = (np.zeros(size * kinds, dtype=np.int64) for _ in range(3))
+    count, total, squares = np.zeros((3, size * kinds), dtype=np.int64)
     for sums, values in ((count, np.ones_like(grid)), (total, grid), (squares, grid * grid)):
         np.add.at(sums, cell, values)
     margin, outside = _margins(own), (own.value < own.lower) | (own.value > own.upper)
@@ -135,56 +125,74 @@ def _measured_columns(out: dict[str, Array], asked: Asked, histories: Histories,
     out["measurements"] = np.bincount(own.of, minlength=size).astype(float)
     out["measurements_out_of_limits"] = np.bincount(own.of[outside], minlength=size).astype(float)
     out["smallest_margin"] = np.where(np.isinf(smallest), np.nan, smallest)
-    step = np.tile(2.0**exponent, size)
     mean, spread = _moments(count, total, squares)
+    step = (2.0**exponent)[:, None]
     by_kind = (size, kinds)
+    measured = mean.reshape(by_kind).T * step
+    spreads = np.where(count > 1, spread, np.nan).reshape(by_kind).T * step
+    margins = np.where(np.isinf(worst), np.nan, worst).reshape(by_kind).T
     for number, c in enumerate(layout.characteristics):
-        out[f"measured_{c.label}"] = (mean * step).reshape(by_kind)[:, number]
+        out[f"measured_{c.label}"] = measured[number]
         if c.repeated:
-            out[f"spread_{c.label}"] = np.where(count > 1, spread * step, np.nan).reshape(by_kind)[:, number]
+            out[f"spread_{c.label}"] = spreads[number]
         if c.limits:
-            out[f"margin_{c.label}"] = np.where(np.isinf(worst), np.nan, worst).reshape(by_kind)[:, number]
-    for entity, window in _pasts(layout):
-        deviation = _deviation(mean.reshape(by_kind), asked, histories, layout, place, entity, window)
-        for number, c in enumerate(layout.characteristics):
-            out[f"{c.label}_vs_{entity}"] = deviation[:, number]
+            out[f"margin_{c.label}"] = margins[number]
+    if past is not None:
+        deviation = _deviation(mean, asked, past, _pasts(layout), kinds)
+        for at, entity in enumerate(_pasts(layout)):
+            for number, c in enumerate(layout.characteristics):
+                out[f"{c.label}_vs_{entity}"] = deviation[at, :, number]
 
 
-def _deviation(
-    mean: Array, asked: Asked, histories: Histories, layout: Layout, place: Array, entity: str, window: int
-) -> Array:
-    """How far the lot's mean lies from what its product or line gave before, in standard deviations of that."""
-    kinds = len(layout.characteristics)
-    past = histories.once(
-        ("measured past", entity, layout.characteristics),
-        lambda: _past(histories, layout.characteristics, place, entity),
-    )
-    code = asked.own.codes(f"{entity}_id")
-    asking = np.flatnonzero(~np.isnan(mean).ravel() & (np.repeat(code, kinds) >= 0))
+def _measuring(histories: Histories, layout: Layout) -> tuple[Array, Array, Totals | None]:
+    """The place in the layout of each code of a characteristic (-1: none), the exponents, and what was measured."""
+    codes, wanted = histories.ids["characteristic"], layout.characteristics
+    place = np.full(len(codes) + 1, -1, dtype=np.int64)
+    for number, c in enumerate(wanted):
+        place[codes.code(c.name)] = number
+    place[-1] = -1
+    exponent = np.array([c.exponent for c in wanted], dtype=np.float64)
+    pasts = tuple(_pasts(layout))
+    if not pasts:
+        return place, exponent, None
+    key = ("measured past", pasts, wanted)
+    return place, exponent, histories.once(key, lambda: _past(histories, pasts, place, exponent))
+
+
+def _deviation(mean: Array, asked: Asked, past: Totals, pasts: dict[str, int], kinds: int) -> Array:
+    """How far the lots' means lie from what product and line gave before, in standard deviations of that.
+
+    Returns shape (entities, judgements, characteristics).
+    """
+    asking = np.flatnonzero(~np.isnan(mean))
     lot, kind = asking // kinds, asking % kinds
-    total = past.before(code[lot] * kinds + kind, asked.as_of[lot], (window,), without=asked.lot[lot])[0]
-    usual, spread = _moments(total[:, 0], total[:, 1], total[:, 2])
-    far = (mean.ravel()[asking] - usual) / np.maximum(spread, 1.0)
-    deviation = np.full(mean.size, np.nan)
-    deviation[asking] = np.where(total[:, 0] >= MIN_VALUES, np.clip(far, -FAR, FAR), np.nan)
-    return deviation.reshape(mean.shape)
+    code = _codes(asked, pasts)[:, lot]
+    code = np.where(code >= 0, code * kinds + kind, -1)
+    total = past.before(code, asked.as_of[lot], tuple(pasts.values()), without=asked.lot[lot])
+    total = total[np.arange(len(pasts)), np.arange(len(pasts))]  # of each entity its own window
+    usual, spread = _moments(total[..., 0], total[..., 1], total[..., 2])
+    far = (mean[asking] - usual) / np.maximum(spread, 1.0)
+    deviation = np.full((len(pasts), len(mean)), np.nan)
+    deviation[:, asking] = np.where(total[..., 0] >= MIN_VALUES, np.clip(far, -FAR, FAR), np.nan)
+    return deviation.reshape(len(pasts), -1, kinds)
 
 
-def _past(histories: Histories, characteristics: tuple[Characteristic, ...], place: Array, entity: str) -> Totals:
+def _past(histories: Histories, entities: tuple[str, ...], place: Array, exponent: Array) -> Totals:
+    """(values, their sum, sum of squares) on the grid by entity and characteristic."""
     table, lots = histories["measurements"], histories["lots"]
-    exponent = np.array([c.exponent for c in characteristics], dtype=np.float64)
     kind = place[table["characteristic"]]
     rows = np.flatnonzero((kind >= 0) & ~np.isnan(table["value"]))
     made = histories.once("lots by lot", lambda: RowsBy(lots["lot_id"]))
     pair, row = made.pairs(table["lot_id"][rows])
     rows = rows[pair]
     spans = spans_of(table).take(rows).both(spans_of(lots).take(row))
-    code = lots[f"{entity}_id"][row]
-    code = np.where(code >= 0, code * len(characteristics) + kind[rows], -1)
     ever = spans.ever
-    grid = _on_grid(table["value"][rows], exponent[kind[rows]])[ever]
+    rows, row = rows[ever], row[ever]
+    code = np.stack([lots[f"{entity}_id"][row] for entity in entities])
+    code = np.where(code >= 0, code * len(exponent) + kind[rows], -1)
+    grid = _on_grid(table["value"][rows], exponent[kind[rows]])
     values = np.stack([np.ones_like(grid), grid, grid * grid], axis=1)
-    return Totals(code[ever], spans.take(ever), values, owner=table["lot_id"][rows[ever]])
+    return Totals(code, spans.take(ever), values, owner=table["lot_id"][rows])
 
 
 def _on_grid(values: Array, exponent: Array) -> Array:

@@ -4,7 +4,7 @@ import numpy as np
 
 from features.asked import Asked
 from features.asof import DAY, Array, Latest, RowsBy, Spans, Totals
-from features.attributes import attribute_values
+from features.attributes import attribute_values, attributes_of
 from features.card import FeatureSpec
 from features.evidence import MATERIAL, SUPPLIER, SUPPLIER_LOT
 from features.histories import Histories
@@ -56,8 +56,8 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
         "supplier": np.full_like(mixed, np.nan),
         "supplier_receipts_365d": used.mean(_receipts(histories, table["supplier_id"][used.row], as_of)),
     }
-    for attribute in (a for a in layout.attributes if a.table == "supplier_lots"):
-        values = attribute_values(histories, attribute, used.row)
+    held = attribute_values(histories, layout, "supplier_lots", used.row)
+    for attribute, values in zip(attributes_of(layout, "supplier_lots"), held.T, strict=True):
         name = "supplier" if attribute.column == "supplier_id" else f"lot_{attribute.label}"
         by_group[name] = used.largest(values) if attribute.kind == "category" else used.mean(values)
     if "defect" in layout.priors:
@@ -86,7 +86,7 @@ def priors(histories: Histories, layout: Layout) -> dict[str, Prior]:
 
 
 def _attributes(layout: Layout) -> list[Attribute]:
-    return [a for a in layout.attributes if a.table == "supplier_lots" and a.column != "supplier_id"]
+    return [a for a in attributes_of(layout, "supplier_lots") if a.column != "supplier_id"]
 
 
 def _suppliers(layout: Layout) -> tuple[str, ...]:

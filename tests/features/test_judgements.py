@@ -229,3 +229,9 @@ def test_the_oracle_catches_judgements_that_leave_out_what_ships_at_the_moment()
     rows = {"lots": [lot()], "shipments": [shipment("a", 5, 3)], "returns": [SOME_RETURN]}
     one = oracle.judgements(rows, rules(), day(100))[0]
     assert one.units == 3 != oracle.units_at_risk("L", one.as_of, rows, at_shipment=False)
+
+
+def test_a_correction_known_as_the_lot_ships_does_not_change_what_ships() -> None:
+    late = lot(shipped_at=day(5), quantity=7, known_at=day(5))
+    assert units([lot(shipped_at=day(5)), late])[0][1] == 10
+    assert units([lot(shipped_at=day(5)), late | {"known_at": day(5) - 1}])[0][1] == 7
