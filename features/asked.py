@@ -88,10 +88,20 @@ def _measured(histories: Histories, lot: Array, as_of: Array) -> Measured:
 
 
 def _used(histories: Histories, lot: Array, as_of: Array) -> Used:
-    """Rows without a time of consumption that came with the lot are always usable, in their first version at least."""
     if "genealogy" not in histories:
         none = np.empty(0, dtype=np.int64)
         return Used(none, none, none.astype(float), none, none)
+    table = histories["genealogy"]
+    of, row = usable_uses(histories, lot, as_of)
+    consumed = table["consumed_at"][row] if table.has("consumed_at") else np.full(len(row), NO_TIME)
+    return Used(of, table["supplier_lot_id"][row], _number(table, "quantity", row), consumed, table.known[row])
+
+
+def usable_uses(histories: Histories, lot: Array, as_of: Array) -> tuple[Array, Array]:
+    """(question, row of genealogy) of what may be used.
+
+    Rows without a time of consumption that came with the lot are always usable, in their first version at least.
+    """
     table = histories["genealogy"]
     of, row = uses_by_lot(histories).pairs(lot)
     consumed = table["consumed_at"][row] if table.has("consumed_at") else np.full(len(row), NO_TIME)
@@ -99,8 +109,7 @@ def _used(histories: Histories, lot: Array, as_of: Array) -> Used:
     always = (consumed == NO_TIME) & (table.known[row] == table.first[row])
     always &= ~before(_first_known(histories)[lot[of]], table.known[row])
     usable |= always & ~before(table.superseded[row], as_of[of])
-    of, row, consumed = of[usable], row[usable], consumed[usable]
-    return Used(of, table["supplier_lot_id"][row], _number(table, "quantity", row), consumed, table.known[row])
+    return of[usable], row[usable]
 
 
 def _first_known(histories: Histories) -> Array:

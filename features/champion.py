@@ -49,7 +49,7 @@ def read_scorer(state_dir: Path) -> Scorer:
     if not version:
         return Scorer(None, rate)
     folder = state_dir / "bundles" / version
-    if not folder.is_dir():
+    if not version.isdigit() or not folder.is_dir():
         raise UnknownVersion(
             f"{state_dir / 'champion'} names version {version}, but {folder} is not there. Promote another."
         )
@@ -63,7 +63,7 @@ def scorer_state(state_dir: Path) -> tuple[object, ...]:
     """
     version = _said(state_dir / "champion")
     files: list[tuple[str, int, int]] = []
-    if version:
+    if version.isdigit():
         with suppress(OSError):  # being written or gone: the next look sees another state
             for file in sorted((state_dir / "bundles" / version).iterdir()):
                 found = file.stat()

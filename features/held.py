@@ -4,42 +4,47 @@ from typing import Any
 
 import numpy as np
 
-from features.asked import uses_by_lot
-from features.asof import NO_TIME, Array, RowsBy, stands
+from features.asked import usable_uses
+from features.asof import NO_TIME, Array, RowsBy, before, stands
 from features.contracts import TABLES, Column
 from features.histories import Histories, Table
-from features.judgements import lot_rows
+from features.judgements import lot_rows, there
 
 Row = dict[str, Any]
 
 
 def own_row(histories: Histories, lot: int, as_of: int) -> Row | None:
-    """The lot's own row that is the question at `as_of`, with its attributes; None: there is none."""
-    row = int(lot_rows(histories, np.array([lot]), np.array([as_of]))[0])
-    return None if row < 0 else _readable(histories, histories["lots"], row)
+    """The lot's own row that is the question at `as_of`, with its attributes; None: there is no such lot then.
+
+    A shipment that is not before `as_of` is null.
+    """
+    at = np.array([lot]), np.array([as_of])
+    if not there(histories, *at)[0]:
+        return None
+    own = _readable(histories, histories["lots"], int(lot_rows(histories, *at)[0]))
+    if own.get("shipped_at") is not None and not before(own["shipped_at"], as_of):
+        own["shipped_at"] = None
+    return own
 
 
-def rows_of_lot(histories: Histories, table: str, lot: int, *, as_of: int | None = None) -> list[Row]:
-    """Rows of a table about a lot, as known strictly before `as_of`, in order of time; None: every version ever.
+def rows_of_lot(histories: Histories, table: str, lot: int, *, as_of: int) -> list[Row]:
+    """Rows of a table about a lot that may be used at `as_of`, in order of time.
 
     Ids and texts as text, times in microseconds, null as None. `lot`: its code; -1 has no rows.
     """
     if table not in histories or lot < 0:
         return []
     held = histories[table]
-    rows = _by_lot(histories, table).pairs(np.array([lot]))[1]
-    if as_of is not None:
+    if table == "genealogy":
+        rows = usable_uses(histories, np.array([lot]), np.array([as_of]))[1]
+    else:
+        by_lot = histories.once(f"{table} by lot", lambda: RowsBy(held["lot_id"]))
+        rows = by_lot.pairs(np.array([lot]))[1]
         rows = rows[stands(held.known[rows], held.superseded[rows], as_of)]
     happened = TABLES[table].happened
     if held.has(happened):
         rows = rows[np.argsort(held[happened][rows], kind="stable")]
     return [_readable(histories, held, row) for row in rows.tolist()]
-
-
-def _by_lot(histories: Histories, table: str) -> RowsBy:
-    if table == "genealogy":
-        return uses_by_lot(histories)
-    return histories.once(f"{table} by lot", lambda: RowsBy(histories[table]["lot_id"]))
 
 
 def readable(histories: Histories, table: str, row: int) -> Row:

@@ -57,6 +57,18 @@ def lot_rows(histories: Histories, lot: Array, as_of: Array) -> Array:
     return np.where((row < 0) & (lot >= 0) & ~before(lots.known[first], as_of), first, row)
 
 
+def there(histories: Histories, lot: Array, as_of: Array) -> Array:
+    """Whether the lot was there: known strictly before `as_of`, or as it was produced at that very moment; bool.
+
+    The second is the question itself; a lot that was produced then and known later is nobody's question yet.
+    `lot`: codes, -1 for none.
+    """
+    row = lot_rows(histories, lot, as_of)
+    lots = histories["lots"]
+    known = before(lots.known[row], as_of) | ((lots["produced_at"][row] == as_of) & (lots.known[row] == as_of))
+    return np.asarray(known & (row >= 0))
+
+
 def judge(histories: Histories, rules: Rules, *, until: int) -> Judgements:
     """Every eligible judgement with `as_of` strictly before `until`, in order of (as_of, lot).
 

@@ -101,7 +101,7 @@ class RowReader:
             row["known_at"] = None if value is None else self._time(value)
         elif name != "deleted":
             names = (*self._readers, *extras)
-            raise BadRecord("invalid_record", f"unknown field {where}.{name}{nearest(name, names)}")
+            raise BadRecord("invalid_record", f"unknown field {where}.{name[:100]}{nearest(name, names)}")
         elif value not in (None, False):
             raise BadRecord("invalid_record", f"{where}.deleted: a record says what is, not what is gone")
 

@@ -49,7 +49,7 @@ def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, ti
     """BadRecord says what is wrong; its code is `invalid_record`, `conflicts_with_history` or `not_produced`."""
     for name in sent:
         if name not in SECTIONS:
-            raise BadRecord("invalid_record", f"unknown field {name}{nearest(name, SECTIONS)}")
+            raise BadRecord("invalid_record", f"unknown field {name[:100]}{nearest(name, SECTIONS)}")
     lot = sent.get("lot")
     if not isinstance(lot, dict):
         raise BadRecord("invalid_record", f"lot must be an object, found {kind_of(lot)}")
@@ -63,13 +63,15 @@ def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, ti
     measurements = _rows("measurements", sent, row["lot_id"], timezone)
     genealogy = _rows("genealogy", sent, row["lot_id"], timezone)
     code = histories.ids["lot"].code(row["lot_id"])
-    held = own_row(histories, code, as_of) if code >= 0 else None
-    if held is not None:
+    held = own_row(histories, code, as_of)
+    if held is None:
+        code = -1  # what becomes known of it later is nothing yet
+    else:
         _agree(lot, row, held)
-    fresh = _not_held("measurements", measurements, histories, code)
-    known = [one for one in fresh if before(one["known_at"], as_of)]
-    uses = _not_held("genealogy", genealogy, histories, code)
-    used = [one for one in uses if before(one["known_at"], as_of)]
+    in_time = [one for one in measurements if before(one["known_at"], as_of)]
+    known = _not_held("measurements", in_time, rows_of_lot(histories, "measurements", code, as_of=as_of))
+    uses = [one for one in genealogy if before(one["known_at"], as_of)]
+    used = _not_held("genealogy", uses, rows_of_lot(histories, "genealogy", code, as_of=as_of))
     characteristic, supply = _codes(histories, "characteristic"), _codes(histories, "supplier_lot")
     unknown = [f"characteristic {name}" for one in known if characteristic(name := one["characteristic"]) < 0]
     unknown += [f"supplier lot {name}" for one in used if supply(name := one["supplier_lot_id"]) < 0]
@@ -79,8 +81,8 @@ def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, ti
         row if held is None else None,
         [(characteristic(one["characteristic"]), one["value"], one["lower_spec"], one["upper_spec"]) for one in known],
         [(supply(one["supplier_lot_id"]), one["quantity"], one["consumed_at"], one["known_at"]) for one in used],
-        len(fresh) - len(known),
-        len(uses) - len(used),
+        len(measurements) - len(in_time),
+        len(genealogy) - len(uses),
         unknown,
     )
 
@@ -142,24 +144,38 @@ def _codes(histories: Histories, kind: str) -> Callable[[str], int]:
     return (lambda _: -1) if known is None else known.code
 
 
-def _not_held(table: str, rows: list[Row], histories: Histories, lot: int) -> list[Row]:
-    """Rows that the histories do not hold; BadRecord where they hold one with the same key that says otherwise."""
-    if not rows or lot < 0:
-        return rows
-    held: dict[Any, list[Row]] = {}
-    for each in rows_of_lot(histories, table, lot):
-        held.setdefault(_key(table, each), []).append(each)
-    fresh = []
+def _not_held(table: str, rows: list[Row], held: list[Row]) -> list[Row]:
+    """Rows that the histories do not hold; BadRecord where they hold one with the same key that says otherwise.
+
+    A record need not say all: what it leaves out, of the key too, is no contradiction.
+    """
+    keys, fresh = TABLES[table].key, []
     for row in rows:
-        versions = held.get(_key(table, row))
-        if versions is None:
+        same_key = [each for each in held if _says(row, each, keys)]
+        if not same_key:
             fresh.append(row)
-        elif not any(_same(table, row, version) for version in versions):
+        elif not any(_says(row, each, tuple(row)) for each in same_key):
             raise BadRecord(
                 "conflicts_with_history",
-                f"{table} holds another row with {', '.join(f'{n} {_said(row[n])}' for n in TABLES[table].key)}",
+                f"{table} holds {_shown(same_key[0], row)} where the record says {_shown(row, row)}",
             )
     return fresh
+
+
+def _says(mine: Row, theirs: Row, names: Iterable[str]) -> bool:
+    """Whether the histories say all that the record says of these."""
+    return all(
+        value is None or value == _plain(theirs.get(name))
+        for name in names
+        if name != "known_at"
+        for value in (_plain(mine.get(name)),)
+    )
+
+
+def _shown(row: Row, like: Row) -> str:
+    """The fields that the record states."""
+    stated = [name for name in like if name != "known_at" and _plain(like[name]) is not None]
+    return ", ".join(f"{name} {_said(_plain(row.get(name)))}" for name in stated)
 
 
 def _agree(sent: Mapping[str, Any], row: Row, held: Row) -> None:
@@ -170,10 +186,6 @@ def _agree(sent: Mapping[str, Any], row: Row, held: Row) -> None:
         raise BadRecord(
             "conflicts_with_history", f"lot.{name} is {_said(mine)}; the histories know the lot with {_said(theirs)}"
         )
-
-
-def _key(table: str, row: Row) -> tuple[Any, ...]:
-    return tuple(_plain(row.get(name)) for name in TABLES[table].key)
 
 
 def _same(table: str, mine: Row, theirs: Row) -> bool:

@@ -72,18 +72,6 @@ def open_lots(histories: Histories, rules: Rules, as_of: int) -> list[str]:
     return [texts[code] for code in lot[listed].tolist()]
 
 
-def there(histories: Histories, lot: Array, as_of: Array) -> Array:
-    """Whether the lot was there: known strictly before `as_of`, or as it was produced at that very moment; bool.
-
-    The second is the question itself; a lot that was produced then and known later is nobody's question yet.
-    `lot`: codes, -1 for none.
-    """
-    row = lot_rows(histories, lot, as_of)
-    lots = histories["lots"]
-    known = before(lots.known[row], as_of) | ((lots["produced_at"][row] == as_of) & (lots.known[row] == as_of))
-    return np.asarray(known & (row >= 0))
-
-
 def question(histories: Histories, lot: Array, as_of: Array, *, told: Told | None = None) -> Judgements:
     """Lots as they are asked about: units at risk at `as_of`, none shipping just then; a told lot's are its own."""
     quantity = histories["lots"]["quantity"][lot_rows(histories, lot, as_of)]

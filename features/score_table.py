@@ -9,8 +9,9 @@ from features.champion import Scorer
 from features.decision import CANNOT_ASSESS
 from features.freshness import features_as_of
 from features.histories import Histories
+from features.judgements import there
 from features.output import times, to_json
-from features.score import Policy, question, score, there
+from features.score import Policy, question, score
 from features.warnings import CODES
 
 UNKNOWN = [{"code": "unknown_lot", "detail": CODES["unknown_lot"]}]

@@ -12,13 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.asof import NO_TIME, Array
+from features.attributes import OwnRow
 from features.bundle import Bundle
 from features.card import iso
 from features.champion import Scorer
 from features.histories import Histories
+from features.judgements import there
+from features.layout import Attribute, written_number
 from features.record_rows import LONGEST, BadRecord, kind_of
 from features.records import Record, read_record, told_of
-from features.score import Policy, Scored, question, score, there
+from features.score import Policy, Scored, question, score
 from features.warnings import CODES
 from serving.problems import problem
 from serving.score_log import LoggedScores
@@ -214,13 +217,24 @@ def _of_record(record: Record, bundle: Bundle | None) -> list[dict[str, str]]:
     if record.late_uses:
         detail = f"{record.late_uses} of its genealogy rows not known before as_of are not used"
         found.append({"code": "consumed_after_as_of", "detail": detail})
+    if record.own is not None and record.own["shipped_at"] != NO_TIME:
+        detail = "by its record the lot has shipped; no table says so, and nothing is known of its units in the field"
+        found.append({"code": "missing_history", "detail": detail})
     if record.unknown:
         detail = f"the histories do not know {', '.join(record.unknown[:5])}: a misspelt name counts for nothing"
         found.append({"code": "unknown_name", "detail": detail})
     if record.own is not None and bundle is not None:
         own = record.own
-        names = [a.column for a in bundle.layout.attributes if a.table == "lots" and own.get(a.column) is None]
+        names = [a.column for a in bundle.layout.attributes if a.table == "lots" and _lacks(own, a)]
         if names:
-            detail = f"{len(names)} attributes that the model looks at were not sent: {', '.join(names[:5])}"
+            listed = ", ".join(names[:5])
+            detail = f"{len(names)} attributes that the model looks at were not sent, or are no number: {listed}"
             found.append({"code": "missing_attribute", "detail": detail})
     return found
+
+
+def _lacks(own: OwnRow, attribute: Attribute) -> bool:
+    """Whether an attribute was not sent, or a number as a text that writes none."""
+    value = own.get(attribute.column)
+    no_number = attribute.kind == "number" and isinstance(value, str) and written_number(value) != written_number(value)
+    return value is None or no_number

@@ -83,6 +83,8 @@ def _add_lots(app: FastAPI, service: Service) -> None:
         filters = {name: value for name, value in asked.items() if name in FILTERS}
         sort = asked.get("sort") or "-risk"
         if _as_csv(asked.get("format", ""), request.headers.get("accept", "")):
+            if asked.get("limit") or asked.get("cursor"):
+                raise Problem("invalid_request", "CSV has all lots: leave limit and cursor out")
             return await _csv(service, filters, sort)
         limit = wire.whole("limit", asked.get("limit") or str(PAGE), least=1, most=MOST)
         return _json(await service.lots(filters, sort=sort, cursor=asked.get("cursor") or None, limit=limit))

@@ -51,6 +51,7 @@ class Keeper:
         self._unmapped = self._unscored = False
         self._tried: dict[str, int] = {}
         self._faults: dict[str, str] = {}
+        self._not_followed: dict[str, str] = {}
         self._sweep()
 
     def step(self, now: int) -> None:
@@ -65,7 +66,7 @@ class Keeper:
         if self._site.tracking_uri.startswith(("http://", "https://")):
             self._try("registry", self._follow_registry, now, every=_REGISTRY_EVERY)
         fault = "; ".join(filter(None, self._faults.values()))
-        if fault != self._published.fault:
+        if (fault, self._log.dropped) != (self._published.fault, self._published.log_dropped):
             self._try("state", lambda _: self._publish(replace(self._published, fault=fault)), now, every=0)
 
     def _try(self, what: str, do: Callable[[int], None], now: int, *, every: int) -> None:
@@ -95,7 +96,8 @@ class Keeper:
         """Takes over the champion of a registry elsewhere."""
         from serving.registry import follow
 
-        follow(self._site.name, tracking_uri=self._site.tracking_uri, state_dir=self._site.state_dir)
+        site = self._site
+        follow(site.name, tracking_uri=site.tracking_uri, state_dir=site.state_dir, refused=self._not_followed)
 
     def _read_scorer(self, now: int) -> None:  # noqa: ARG002 - whenever files have changed
         """Takes another model than before. A refused one is read again when its files change."""
@@ -159,6 +161,7 @@ class Keeper:
         self._publish(replace(self._published, open=name, scored_at=now))
 
     def _publish(self, published: Published) -> None:
+        published = replace(published, log_waiting=self._log.waiting, log_dropped=self._log.dropped)
         publish(self._site.state_dir, published)
         self._published = published
 

@@ -45,10 +45,15 @@ class Loaded:
 
 
 class Follower:
-    """Keeps `now` at what holds: reads in a thread of its own, then replaces it as one."""
+    """Keeps `now` at what holds: reads in a thread of its own, then replaces it as one.
 
-    def __init__(self, site: Site, *, told: Callable[[Loaded], None] = lambda _: None) -> None:
-        self._site, self._told = site, told
+    `told` is called with what is new, `looked` with each look.
+    """
+
+    def __init__(
+        self, site: Site, *, told: Callable[[Loaded], None] = lambda _: None, looked: Callable[[], None] = lambda: None
+    ) -> None:
+        self._site, self._told, self._looked = site, told, looked
         self._policy = Policy(site.rules, site.language, site.stale)
         self._parent = os.getppid()
         self._stop = threading.Event()
@@ -78,6 +83,7 @@ class Follower:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
+                self._looked()
                 self.look()
             except Exception:  # whatever it is, the next look may succeed, and scores go on with what is loaded
                 log.exception("following the site failed")

@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from features.asof import Array, Latest, before
+from features.asof import Array, Latest
 from features.card import iso
 from features.contracts import TABLES
 from features.held import Row, own_row, readable, rows_of_lot
 from features.histories import Histories
-from features.score import there
 from features.shipments import spans_of
 
 TABLES_OF_A_LOT = ("measurements", "shipments", "returns", "dispositions", "outcomes")
@@ -19,11 +18,9 @@ _OF_SUPPLIES = ("supplier_id", "material_id", "material_group", "received_at")
 def what_is_known(histories: Histories, lot_id: str, as_of: int) -> dict[str, Any] | None:
     """The lot's own row and its rows in every table as known strictly before `as_of`; None: no such lot then."""
     code = histories.ids["lot"].code(lot_id)
-    if not there(histories, np.array([code]), np.array([as_of]))[0]:
+    own = own_row(histories, code, as_of)
+    if own is None:
         return None
-    own = own_row(histories, code, as_of) or {}
-    if own.get("shipped_at") is not None and not before(own["shipped_at"], as_of):
-        own["shipped_at"] = None
     known: dict[str, Any] = {
         "lot_id": lot_id,
         "lot": _wire("lots", own),

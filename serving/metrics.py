@@ -39,10 +39,20 @@ class Metrics:
             "lotrisk_scores_not_logged_total", "Scores given while the score log took none", **told
         )
         gauge: dict[str, Any] = {**told, "multiprocess_mode": "livemax"}
-        self.waiting = prometheus.Gauge("lotrisk_log_waiting_scores", "Scores that wait to be logged", **gauge)
-        self.dropped = prometheus.Gauge("lotrisk_log_dropped_scores", "Scores that the full log refused", **gauge)
+        of_each: dict[str, Any] = {**told, "multiprocess_mode": "livesum"}
+        self.waiting = prometheus.Gauge("lotrisk_log_waiting_scores", "Scores that wait to be logged", **of_each)
+        self.dropped = prometheus.Gauge("lotrisk_log_dropped_scores", "Scores that a full log refused", **of_each)
+        self.keeper_waiting = prometheus.Gauge(
+            "lotrisk_keeper_log_waiting_scores", "Scores of open lots that wait to be logged", **gauge
+        )
+        self.keeper_dropped = prometheus.Gauge(
+            "lotrisk_keeper_log_dropped_scores", "Scores of open lots that a full log refused", **gauge
+        )
         self.read_at = prometheus.Gauge(
-            "lotrisk_histories_read_timestamp_seconds", "When the histories in use were read", **gauge
+            "lotrisk_histories_read_timestamp_seconds",
+            "When the oldest histories in use were read",
+            **told,
+            multiprocess_mode="livemin",
         )
         self.version = prometheus.Gauge("lotrisk_model", "1 for the version that scores", ("version",), **gauge)
         self.refused = prometheus.Gauge("lotrisk_bundle_refused", "1 while a newer bundle is refused", **gauge)
@@ -70,9 +80,13 @@ class Metrics:
 
     def told(self, loaded: Loaded) -> None:
         """What a worker scores with has changed."""
-        self.read_at.set(loaded.published.read_at / 1e6)
+        published = loaded.published
+        if loaded.mapped == published.histories:  # else older ones are in use: what was said of them holds
+            self.read_at.set(published.read_at / 1e6)
         self.refused.set(1 if loaded.refused else 0)
-        self.failing.set(1 if loaded.published.fault else 0)
+        self.failing.set(1 if published.fault else 0)
+        self.keeper_waiting.set(published.log_waiting)
+        self.keeper_dropped.set(published.log_dropped)
         version = "" if loaded.scorer is None else loaded.scorer.version
         if version != self._scoring and self._scoring:
             self.version.labels(self._scoring).set(0)
@@ -80,13 +94,17 @@ class Metrics:
             self.version.labels(version).set(1)
         self._scoring = version
 
+    def looked(self, log: ScoreLog) -> None:
+        """How a worker's own score log is. Each worker says so itself, a few times a second: any may be asked."""
+        self.waiting.set(log.waiting)
+        self.dropped.set(log.dropped)
+
     def text(self, log: ScoreLog) -> tuple[bytes, str]:
         """(text, media type) of all workers together."""
         import prometheus_client as prometheus
         from prometheus_client import multiprocess
 
-        self.waiting.set(log.waiting)
-        self.dropped.set(log.dropped)
+        self.looked(log)
         registry = self._registry
         if folder := os.environ.get(FOLDER):
             _forget_ended(Path(folder))

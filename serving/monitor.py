@@ -81,16 +81,17 @@ def monitor(
     return Monitored(drift, found, written, told)
 
 
-def latest_scores(tables: Iterable["pa.Table"], *, width: int, most: int = MOST) -> tuple[Sample, int]:
-    """One row a lot, its last score by (as_of, asked_at), lots in the order of their ids; and of how many lots.
+def latest_scores(tables: Iterable["pa.Table"], *, width: int, most: int = MOST) -> tuple[Sample, int, int]:
+    """One row a lot, its last score by (as_of, asked_at), lots in the order of their ids; of how many lots; and how
+    many rows were left out, because they hold other than `width` features.
 
-    `tables`: lot_id, as_of, asked_at, risk, vector (binary, `width` little-endian float64); a row without risk or
-    vector is none.
+    `tables`: lot_id, as_of, asked_at, risk, vector (binary, little-endian float64); a row without risk or vector is
+    none.
     Of more than `most` lots about half as many to `most` stay, the same ones whatever the order of rows.
     """
     kept: dict[str, tuple[tuple[int, int], float, bytes]] = {}
     seen: set[int] = set()
-    limit = _WIDEST
+    strange, limit = 0, _WIDEST
     for table in tables:
         risks, vectors = table["risk"].to_pylist(), table["vector"]
         when = zip(
@@ -103,6 +104,9 @@ def latest_scores(tables: Iterable["pa.Table"], *, width: int, most: int = MOST)
             vector = vectors[row].as_py()
             if not vector:
                 continue
+            if len(vector) != 8 * width:
+                strange += 1
+                continue
             place = _place(lot)
             seen.add(place)
             if place < limit:
@@ -113,14 +117,8 @@ def latest_scores(tables: Iterable["pa.Table"], *, width: int, most: int = MOST)
     lots = sorted(kept)
     matrix = np.empty((len(lots), width), order="F")
     for row, lot in enumerate(lots):
-        vector = np.frombuffer(kept[lot][2], dtype="<f8")
-        if len(vector) != width:
-            raise ValueError(
-                f"the score log's row of lot {lot} holds {len(vector)} features, its model has {width}. "
-                "A version's columns never change: is the log another site's?"
-            )
-        matrix[row] = vector
-    return Sample(matrix, np.array([kept[lot][1] for lot in lots], dtype=np.float64)), len(seen)
+        matrix[row] = np.frombuffer(kept[lot][2], dtype="<f8")
+    return Sample(matrix, np.array([kept[lot][1] for lot in lots], dtype=np.float64)), len(seen), strange
 
 
 def reference_sample(bundle: Bundle) -> tuple[Sample, int]:
@@ -153,10 +151,15 @@ def _drift(
         return head | span | {"verdict": "not_run", "detail": said} | none, None, []
     specs = bundle.card.features
     tables = scores(now - WINDOW, now, model_version=bundle.card.version)
-    lately, lots = latest_scores(tables, width=len(specs))
+    lately, lots, strange = latest_scores(tables, width=len(specs))
     then, spans = reference_sample(bundle)
     gain = np.asarray(bundle.booster.feature_importance("gain"), dtype=np.float64)
     found = head | span | compare(then, lately, specs=specs, gain=gain, spans=spans) | {"lots_scored": lots}
+    if strange:
+        found["detail"] += (
+            f"; {strange:,} scores logged under version {bundle.card.version} are left out: they hold other features, "
+            "so another model had its number"
+        )
     if found["verdict"] == "too_few":
         return found, None, []
     texts = {spec.name: named(spec, language=site.language) for spec in specs}

@@ -2,13 +2,14 @@
 
 import logging
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.asof import DAY, NO_TIME, Array
+from features.asof import DAY, NO_TIME, Array, within
 from features.card import iso
 from features.champion import Scorer
 from features.freshness import features_as_of
@@ -21,7 +22,7 @@ from serving.standing import OF_LOTS, Standing, names_of, write_standing
 
 log = logging.getLogger(__name__)
 
-KEPT = 3_600.0  # seconds for which an older run stays: somebody may be paging through it
+KEPT = 3_600.0  # seconds for which a run stays after the next was made: somebody may be paging through it
 LOG_AT_ONCE = 20_000  # scores
 _PATIENCE = 60.0  # seconds for the log to take more
 
@@ -32,13 +33,13 @@ def score_open_lots(
     """Scores them as of `now` and stores the run; returns its name. `last`: that of the run before, "": none.
 
     A lot's score is logged when the model or the decision is another than at its last logged one, and once a day:
-    risk over time, without a row a lot an hour.
+    risk over time, without a row a lot an hour. What the log refused is due again with the next run.
     """
     lots = open_lots(histories, policy.rules, now)
     code = np.array([histories.ids["lot"].code(lot) for lot in lots], dtype=np.int64)
     said = score(scorer, histories, policy, question(histories, code, np.full(len(code), now)))
     due, logged_at = _due(state_dir, last, lots, said, now)
-    _log(score_log, lots, said, due, now)
+    logged_at[_log(score_log, lots, said, due, now)] = now
     folder = state_dir / FOLDER / "open"
     runs = names_of(folder.glob("[0-9]*.arrow")) if folder.is_dir() else []
     name = f"{int(runs[-1].split('.')[0]) + 1 if runs else 1}.arrow"
@@ -52,7 +53,7 @@ def score_open_lots(
             "features_as_of": None if told == NO_TIME else iso(int(told)),
         },
     )
-    _sweep(folder, runs)
+    _sweep(folder, [*runs, name])
     log.info("scored %d open lots by %s", len(lots), scorer.version)
     return name
 
@@ -84,48 +85,55 @@ def _table(histories: Histories, lots: list[str], code: Array, said: Scored, log
 
 
 def _due(state_dir: Path, last: str, lots: list[str], said: Scored, now: int) -> tuple[Array, Array]:
-    """(mask of scores to log, when each lot's score was last logged)."""
-    every, moment = np.ones(len(lots), dtype=bool), np.full(len(lots), now)
+    """(mask of scores to log, when the others were last logged; NO_TIME for those to log)."""
+    every, never = np.ones(len(lots), dtype=bool), np.full(len(lots), NO_TIME)
     if not last:
-        return every, moment
+        return every, never
     try:
         before = Standing(open_file(state_dir, last))
     except (OSError, pa.ArrowInvalid):
-        return every, moment
+        return every, never
     if before.said["model_version"] != said.version or not len(before):
-        return every, moment
+        return every, never
     place = pc.index_in(pa.array(lots, pa.string()), value_set=before.column("lot_id")).fill_null(-1).to_numpy()
     logged = before.column("logged_at").to_numpy()[place]
     decided = before.column("decision").take(pa.array(place % len(before))).cast(pa.string())
     same = np.asarray(pc.equal(decided, pa.array(said.decision, pa.string())))
-    due = (place < 0) | ~same | (now - logged >= DAY)
-    return due, np.where(due, now, logged)
+    due = (place < 0) | ~same | ~within(logged, now - DAY + 1, now + 1)
+    return due, np.where(due, NO_TIME, logged)
 
 
-def _log(score_log: ScoreLog, lots: list[str], said: Scored, due: Array, now: int) -> None:
-    rows = np.flatnonzero(due)
+def _log(score_log: ScoreLog, lots: list[str], said: Scored, due: Array, now: int) -> Array:
+    """The rows that the log took."""
+    rows, taken = np.flatnonzero(due), [np.zeros(0, dtype=np.int64)]
     for start in range(0, len(rows), LOG_AT_ONCE):
         some = rows[start : start + LOG_AT_ONCE]
         patience = time.monotonic() + _PATIENCE
         while score_log.waiting > LOG_AT_ONCE and score_log.healthy and time.monotonic() < patience:
             time.sleep(0.1)
-        score_log.put(
-            LoggedScores(
-                lot_id=[lots[row] for row in some.tolist()],
-                as_of=said.as_of[some],
-                asked_at=now,
-                risk=said.risk[some],
-                expected_cost=said.expected_cost[some],
-                decision=[said.decision[row] for row in some.tolist()],
-                model_version=said.version,
-                vectors=said.vectors[some],
-                source="open",
-            )
+        scores = LoggedScores(
+            lot_id=[lots[row] for row in some.tolist()],
+            as_of=said.as_of[some],
+            asked_at=now,
+            risk=said.risk[some],
+            expected_cost=said.expected_cost[some],
+            decision=[said.decision[row] for row in some.tolist()],
+            model_version=said.version,
+            vectors=said.vectors[some],
+            source="open",
         )
+        if score_log.put(scores):
+            taken.append(some)
+    return np.concatenate(taken)
 
 
 def _sweep(folder: Path, runs: list[str]) -> None:
-    """Removes runs that nobody pages through any more; a worker that maps one keeps it until it lets go."""
-    for name in runs[:-2]:
-        if time.time() - (folder / name).stat().st_mtime > KEPT:
+    """Removes runs that nobody pages through any more; a worker that maps one keeps it until it lets go.
+
+    And files that a keeper was killed while writing: there is one keeper, and it is here.
+    """
+    for name, following in pairwise(runs):
+        if time.time() - (folder / following).stat().st_mtime > KEPT:
             (folder / name).unlink(missing_ok=True)
+    for path in folder.glob(".new-*"):
+        path.unlink(missing_ok=True)

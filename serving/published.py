@@ -27,14 +27,21 @@ class Published:
     scored_at: int = 0
     fault: str = ""
     """Why the last refresh failed; "": it did not."""
+    log_waiting: int = 0
+    """Scores that wait in the keeper's own score log."""
+    log_dropped: int = 0
+    """Scores that it refused since the keeper started."""
 
 
 def read_published(state_dir: Path) -> Published:
     """What holds now; nothing where nothing was published, or what was is not readable by this code."""
+    nothing = Published()
     try:
-        return Published(**json.loads((state_dir / FOLDER / "current.json").read_text(encoding="utf-8")))
+        found = Published(**json.loads((state_dir / FOLDER / "current.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        return Published()
+        return nothing
+    of_kind = all(type(getattr(found, name)) is type(value) for name, value in asdict(nothing).items())
+    return found if of_kind else nothing
 
 
 def publish(state_dir: Path, published: Published) -> None:

@@ -8,11 +8,11 @@ alias is moved back; where the machine stops between the two, promoting the same
 A version's tag `replaced` holds the champions before it, latest first, so that rolling back twice goes back twice.
 """
 
+import hashlib
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,20 +23,18 @@ from rich.table import Table
 
 from features.bundle import read_bundle
 from features.card import ModelCard, iso
-from features.errors import BundleRefused, RegistryFault, UnknownVersion
+from features.errors import BundleRefused, UnknownVersion
 from features.output import write_text
+from serving.tracking import ALIAS, aliased, client_of, existing, known, registered, told
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-ALIAS = "champion"
+log = logging.getLogger(__name__)
+
 REMEMBERED = 100  # champions in the tag `replaced`; a registry's tag holds 5,000 characters
-_SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 by default: a person waits four minutes to hear that it is down
-}
+CARD = "card_sha256"
+"""The tag by which a version knows its bundle: another registry may have given the same number to another model."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +52,17 @@ class VersionInfo:
     problem: str = ""
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Faults of MLflow and of its database as one of ours."""
-    try:
-        yield
-    except Exception as error:
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        if not isinstance(error, MlflowException | SQLAlchemyError):
-            raise
-        said = " ".join(str(error).split())[:300]
-        raise RegistryFault(f"the model registry does not do it ({said}). Look at MLFLOW_TRACKING_URI.") from error
-
-
-@_told()
+@told()
 def versions(name: str, *, tracking_uri: str, state_dir: Path) -> list[VersionInfo]:
     """All versions of a site's model, the latest first."""
-    client = _client(tracking_uri, state_dir)
-    alias = _aliased(client, name)
+    client = client_of(tracking_uri, state_dir)
+    alias = aliased(client, name)
     found = []
-    for version in _registered(client, name):
+    for version in registered(client, name):
         made_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=version.creation_timestamp)
         number = str(version.version)
         try:
-            card = _card(state_dir / "bundles" / number)
+            card = _card(state_dir / "bundles" / number, version)
         except BundleRefused as refused:
             found.append(VersionInfo(number, made_at, number == alias, problem=str(refused)))
             continue
@@ -109,16 +92,16 @@ def versions_table(name: str, found: "list[VersionInfo]") -> Table:
     return table
 
 
-@_told()
+@told()
 def promote(name: str, version: str, *, tracking_uri: str, state_dir: Path, reason: str = "") -> str | None:
     """Make a version the champion; returns the one it replaced, None if there was none.
 
     Promoting the champion again changes nothing but mends `state_dir/champion`. A bundle that is not on this
     machine is taken from the registry. UnknownVersion and BundleRefused leave everything as it was.
     """
-    client = _client(tracking_uri, state_dir)
-    _known(client, name, version)
-    present = _aliased(client, name)
+    client = client_of(tracking_uri, state_dir)
+    known(client, name, version)
+    present = aliased(client, name)
     if present == version:
         _move(client, name, version, present=present, state_dir=state_dir, tags={})
         return None
@@ -128,23 +111,23 @@ def promote(name: str, version: str, *, tracking_uri: str, state_dir: Path, reas
     return present
 
 
-@_told()
+@told()
 def rollback(name: str, *, tracking_uri: str, state_dir: Path) -> str:
     """Make the version that the champion replaced the champion again; returns its number.
 
     UnknownVersion when there is no champion or it replaced none.
     """
-    client = _client(tracking_uri, state_dir)
-    present = _aliased(client, name)
+    client = client_of(tracking_uri, state_dir)
+    present = aliased(client, name)
     if present is None:
-        raise UnknownVersion(f"{name!r} has no champion to roll back from. {_existing(client, name)}")
+        raise UnknownVersion(f"{name!r} has no champion to roll back from. {existing(client, name)}")
     earlier = _replaced(client, name, present)
     if not earlier:
         raise UnknownVersion(
             f"version {present} of {name!r} replaced no other: nothing to roll back to. "
-            f"{_existing(client, name)} Promote one of them."
+            f"{existing(client, name)} Promote one of them."
         )
-    _known(client, name, earlier[0])
+    known(client, name, earlier[0])
     tags = {"replaced": " ".join(earlier[1:]), "promoted_because": f"rolled back from version {present}"}
     _move(client, name, earlier[0], present=present, state_dir=state_dir, tags=tags)
     return earlier[0]
@@ -158,40 +141,68 @@ def champion(state_dir: Path) -> str | None:
         return None
 
 
-@_told()
+@told()
 def fetch(name: str, version: str, *, tracking_uri: str, state_dir: Path) -> Path:
     """The folder of a version's bundle, taken from the registry when it is not on this machine.
 
-    UnknownVersion for a number the registry does not hold, BundleRefused for one without a whole bundle.
+    A bundle that another registry made under this number is put aside. UnknownVersion for a number the registry does
+    not hold, BundleRefused for one without a whole bundle.
     """
     folder = state_dir / "bundles" / version
-    if folder.exists():
+    client = client_of(tracking_uri, state_dir)
+    wanted = known(client, name, version)
+    if _is_of(folder, wanted):
         return folder
-    client = _client(tracking_uri, state_dir)
-    run_id = _known(client, name, version).run_id
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.parent))
     try:
-        if not any(item.path == "bundle/card.json" for item in client.list_artifacts(run_id, "bundle")):
+        if not any(item.path == "bundle/card.json" for item in client.list_artifacts(wanted.run_id, "bundle")):
             raise BundleRefused(
                 f"version {version} of {name!r} has no bundle: its training did not finish. Train again."
             )
-        client.download_artifacts(run_id, "bundle", str(made))
+        client.download_artifacts(wanted.run_id, "bundle", str(made))
+        if not _is_of(made / "bundle", wanted):
+            raise BundleRefused(f"the registry's bundle of version {version} of {name!r} was changed. Train again.")
         _read(made / "bundle", version)
+        if folder.exists():
+            aside = folder.with_name(f".{version}-of-another-registry")
+            shutil.rmtree(aside, ignore_errors=True)
+            log.warning("%s is none of this registry's: it is put aside as %s", folder, aside.name)
+            folder.replace(aside)
         (made / "bundle").replace(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
 
 
-@_told()
-def follow(name: str, *, tracking_uri: str, state_dir: Path) -> str | None:
-    """Take over the registry's champion where `state_dir/champion` names another; returns it, None: there is none."""
-    aliased = _aliased(_client(tracking_uri, state_dir), name)
-    if aliased is not None and aliased != champion(state_dir):
-        _read(fetch(name, aliased, tracking_uri=tracking_uri, state_dir=state_dir), aliased)
-        write_text(state_dir / ALIAS, f"{aliased}\n")
-    return aliased
+@told()
+def follow(name: str, *, tracking_uri: str, state_dir: Path, refused: dict[str, str] | None = None) -> str | None:
+    """Take over the registry's champion where this machine has another; returns it, None: there is none.
+
+    `refused`: empty at first; kept by the caller from call to call. A bundle that was refused once is refused again
+    without being fetched, until another version is champion.
+    """
+    client = client_of(tracking_uri, state_dir)
+    refused = {} if refused is None else refused
+    number = aliased(client, name)
+    if number is None:
+        return None
+    wanted = client.get_model_version(name, number)
+    folder = state_dir / "bundles" / number
+    if number != champion(state_dir) or not _is_of(folder, wanted):
+        key = f"{number} of {wanted.run_id}"
+        if key in refused:
+            raise BundleRefused(refused[key])
+        refused.clear()
+        try:
+            fetch(name, number, tracking_uri=tracking_uri, state_dir=state_dir)
+        except BundleRefused as why:
+            refused[key] = str(why)
+            raise
+        _read(folder, number)
+        write_text(state_dir / ALIAS, f"{number}\n")
+    refused.clear()
+    return number
 
 
 def _move(
@@ -229,57 +240,19 @@ def _read(folder: Path, version: str) -> None:
         )
 
 
-def _card(folder: Path) -> ModelCard:
+def _is_of(folder: Path, version: Any) -> bool:
+    """Whether a bundle is there and, as far as the registry can tell, this version's."""
     try:
-        return ModelCard.from_json((folder / "card.json").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BundleRefused(f"no bundle in {folder}. Promoting the version looks for it in the registry.") from error
+        card = (folder / "card.json").read_bytes()
+    except OSError:
+        return False
+    return bool(version.tags.get(CARD, said := hashlib.sha256(card).hexdigest()) == said)
 
 
-def _client(tracking_uri: str, state_dir: Path) -> "MlflowClient":
-    """MLflow that says nothing and calls nobody but its own server; it reads these settings when first imported."""
-    state_dir.mkdir(parents=True, exist_ok=True)
-    for setting, value in _SETTINGS.items():
-        os.environ.setdefault(setting, value)
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
-
-
-def _registered(client: "MlflowClient", name: str) -> list[Any]:
-    """MLflow's versions of a model, the latest first."""
-    found: list[Any] = []
-    token = None
-    while True:
-        page = client.search_model_versions(f'name = "{name}"', page_token=token)
-        found.extend(page)
-        token = page.token
-        if not token:
-            return sorted(found, key=lambda version: -int(version.version))
-
-
-def _aliased(client: "MlflowClient", name: str) -> str | None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        number = client.get_registered_model(name).aliases.get(ALIAS)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
-    return None if number is None else str(number)
-
-
-def _known(client: "MlflowClient", name: str, version: str) -> Any:
-    for known in _registered(client, name):
-        if str(known.version) == version:
-            return known
-    raise UnknownVersion(f"version {version} of {name!r} is not in the registry. {_existing(client, name)}")
-
-
-def _existing(client: "MlflowClient", name: str) -> str:
-    numbers = [str(known.version) for known in _registered(client, name)]
-    return f"There are versions {', '.join(reversed(numbers))}." if numbers else "There are none: train first."
+def _card(folder: Path, version: Any) -> ModelCard:
+    if not _is_of(folder, version):
+        raise BundleRefused(f"no bundle of it in {folder}. Promoting the version looks for it in the registry.")
+    return ModelCard.from_json((folder / "card.json").read_text(encoding="utf-8", errors="replace"))
 
 
 def _replaced(client: "MlflowClient", name: str, version: str) -> list[str]:

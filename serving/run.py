@@ -22,10 +22,11 @@ _GRACE = 15  # seconds for requests that run when the service is told to end
 
 
 def serve(site: Site, *, host: str, port: int, workers: int) -> None:
-    """Serves until SIGINT or SIGTERM. SettingsError where the address cannot be had."""
+    """Serves until SIGINT or SIGTERM. SettingsError where the address or the database cannot be used."""
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from serving.database import open_database
     from serving.logs import log_to_stderr
     from serving.metrics import count_together
 
@@ -42,12 +43,16 @@ def serve(site: Site, *, host: str, port: int, workers: int) -> None:
         timeout_graceful_shutdown=_GRACE,
         timeout_worker_healthcheck=_SILENT,
     )
+    open_database(site.database_url).dispose()  # does not connect: it may come later, but not if it is none
+    logging.disable(logging.CRITICAL)  # uvicorn would say in a line of its own what is said below
     try:
         socket = config.bind_socket()
-    except SystemExit:  # uvicorn has logged why
+    except SystemExit:
         raise SettingsError(
-            f"{host}:{port} cannot be listened on; another program may hold it: choose --port"
+            f"{host}:{port} cannot be listened on: another program may hold the port, or this machine lacks the address"
         ) from None
+    finally:
+        logging.disable(logging.NOTSET)
     with tempfile.TemporaryDirectory(prefix="lotrisk-metrics-") as counted, socket:
         count_together(Path(counted))
         with _keeper(site.folder):

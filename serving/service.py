@@ -56,7 +56,7 @@ class Service:
         self._policy = Policy(site.rules, site.language, site.stale)
         self.log = ScoreLog(site.database_url, spill=site.state_dir / FOLDER / "unlogged")
         self._engine: sa.Engine = open_database(site.database_url)
-        self._follower = Follower(site, told=metrics.told)
+        self._follower = Follower(site, told=metrics.told, looked=lambda: metrics.looked(self.log))
         self._quick: Lane[Call, Answer] = Lane(self._answer, size=lambda call: len(call.lots), most=BATCH)
         self._slow: Lane[Call, Answer] = Lane(self._one_by_one, size=lambda call: len(call.lots), most=1)
         self._long: Lane[Call, Answer] = Lane(
@@ -126,7 +126,7 @@ class Service:
         known = await run_in_threadpool(what_is_known, histories, lot_id, _us(given["as_of"]))
         if known is None:
             raise Problem("unknown_lot", f"{lot_id}: {CODES['unknown_lot']}")
-        history, fault = await run_in_threadpool(self._history, lot_id)
+        history, fault = await run_in_threadpool(self._history, lot_id, as_of)
         score = None if "problem" in result else result
         return known | {
             "score": score,
@@ -245,12 +245,14 @@ class Service:
             pass  # gone: said below
         raise Problem("cursor_expired", "the scores that this cursor was about are gone; start again without it")
 
-    def _history(self, lot_id: str) -> tuple[list[Answer], str]:
-        """Scores over time, and why there are none if the database does not answer."""
+    def _history(self, lot_id: str, as_of: int | None) -> tuple[list[Answer], str]:
+        """Scores over time, asked for before `as_of` (None: all); why there are none if there is no database."""
         try:
             rows = scores_of_lot(self._engine, lot_id, limit=HISTORY)
         except LotRiskError as fault:
             return [], str(fault)
+        if as_of is not None:
+            rows = [row for row in rows if before(row["asked_at"], as_of)]
         return [{**row, "as_of": iso(row["as_of"]), "asked_at": iso(row["asked_at"])} for row in rows], ""
 
     def _report(self, name: str) -> Answer:

@@ -1,6 +1,4 @@
-"""The wire shapes as the OpenAPI document tells them, and what is read from queries. Answers are not built from these:
-making a model object of every result would take longer than scoring it.
-"""
+"""The wire shapes as the OpenAPI document tells them, and what is read from queries. No answer is built from them."""
 
 from importlib import metadata
 from typing import Any, Literal

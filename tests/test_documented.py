@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from features.settings import ServingSettings
+from features.contracts import TABLES
+from features.example import EXAMPLE
+from features.settings import STEADY, ServingSettings, SiteSettings
 from features.warnings import CODES
 from serving.app import create_app
 from serving.metrics import Metrics
 from serving.problems import PROBLEMS
+from serving.score_log import MAX_BYTES, MAX_ROWS
+from serving.service import HISTORY
 from tests.small_site import write_site
 from tests.tree import ROOT
 
@@ -46,12 +50,31 @@ def test_every_route_has_a_heading(openapi: dict) -> None:
     assert differing(re.findall(r"^### `(.+)`$", API, re.MULTILINE), real) == set()
 
 
+def of_route(document: str, route: str) -> str:
+    """What stands under a route's heading, up to the next."""
+    found = re.search(rf"^### `{re.escape(route)}`\n(.*?)(?=^###? |\Z)", document, re.MULTILINE | re.DOTALL)
+    assert found, f"no heading {route}"
+    return found[1]
+
+
+def parameters_told(text: str) -> set[str]:
+    """Names in the first cells of the table of parameters; one row may tell several."""
+    _, _, table = text.partition("| parameter | meaning |\n")
+    first_cells = [line.split(" | ")[0] for line in table.split("\n\n")[0].splitlines() if line.startswith("| `")]
+    return set(re.findall(r"`(\w+)`", " ".join(first_cells)))
+
+
 def test_every_parameter_is_in_the_table_of_its_route(openapi: dict) -> None:
-    real = [parameter["name"] for parameter in openapi["paths"]["/v1/lots"]["get"]["parameters"]]
-    told = re.search(r"### `GET /v1/lots`\n(.*?)^### ", API, re.MULTILINE | re.DOTALL)
-    assert told
-    first_cells = " ".join(line.split(" | ")[0] for line in told[1].splitlines() if line.startswith("| `"))
-    assert differing(re.findall(r"`(\w+)`", first_cells), real) == set()
+    for path, methods in openapi["paths"].items():
+        for method, said in methods.items():
+            real = {one["name"] for one in said.get("parameters", []) if one["in"] == "query"}
+            assert parameters_told(of_route(API, f"{method.upper()} {path}")) == real, path
+
+
+def test_the_tables_of_parameters_are_read() -> None:
+    text = "Words.\n\n| parameter | meaning |\n|---|---|\n| `a`, `b` | `c` |\n| `d` | e |\n\n| `f` | g |\n"
+    assert parameters_told(text) == {"a", "b", "d"}
+    assert parameters_told("| `a` | b |") == set()
 
 
 def test_every_warning_is_told_as_the_code_tells_it() -> None:
@@ -74,11 +97,38 @@ def test_every_metric_is_in_operations() -> None:
 
 
 def test_every_setting_of_serving_is_in_operations() -> None:
-    table = section(OPERATIONS, "Settings").split("| `[site]`")[0]
-    told = {name: cells for name, cells in rows(table).items() if name != "[serving]"}
+    told = settings_told("serving")
     assert set(told) == set(ServingSettings.model_fields)
     for name, field in ServingSettings.model_fields.items():
         assert told[name][0].strip("`") == str(field.default), name
+
+
+def test_every_setting_of_the_site_is_in_operations() -> None:
+    told = settings_told("site")
+    assert set(told) == set(SiteSettings.model_fields)
+    for name, field in SiteSettings.model_fields.items():
+        default = field.default if isinstance(field.default, str) else field.default and json.dumps(field.default)
+        assert default is None or told[name][0].strip("`") == default, name
+
+
+def test_the_tables_that_stale_after_is_about_are_named_wherever_it_is_explained() -> None:
+    example = EXAMPLE.partition("# stale_after")[2].partition("# stale_tables")[0]
+    for told in (settings_told("serving")["stale_after"][1], example):
+        assert {name for name in TABLES if re.search(rf"\b{name}\b", told)} == set(STEADY)
+
+
+def settings_told(of: str) -> dict[str, list[str]]:
+    """The rows of the table of a section's settings."""
+    found = re.search(rf"^\| `\[{of}\]` .*?(?=^$)", section(OPERATIONS, "Settings"), re.MULTILINE | re.DOTALL)
+    assert found, f"no table of [{of}]"
+    return {name: cells for name, cells in rows(found[0]).items() if name != f"[{of}]"}
+
+
+def test_limits_are_told_as_they_are() -> None:
+    assert f"latest {HISTORY} scores" in of_route(API, "GET /v1/lots/{lot_id}")
+    assert f"up to {MAX_ROWS:,} scores or {MAX_BYTES // 2**20} MiB" in section(
+        OPERATIONS, "What happens when something is gone"
+    )
 
 
 @pytest.mark.parametrize("document", [API, OPERATIONS], ids=["api", "operations"])

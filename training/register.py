@@ -8,8 +8,10 @@ Everything goes through an `MlflowClient` of its own: `mlflow.set_tracking_uri` 
 the environment of its children.
 """
 
+import hashlib
 import os
 import pickletools
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,12 +40,13 @@ _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 by default: a person waits four minutes to hear that it is down
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds, 120 by default; asked too soon again, a busy one makes two versions
 }
 
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Faults of MLflow and of its database as one of ours."""
+    """Faults of MLflow and of its database as one of ours, without what stands before an address's @."""
     try:
         yield
     except Exception as error:
@@ -52,8 +55,8 @@ def _told() -> Iterator[None]:
 
         if not isinstance(error, MlflowException | SQLAlchemyError):
             raise
-        said = " ".join(str(error).split())[:300]
-        raise RegistryFault(f"the model registry does not do it ({said}). Look at MLFLOW_TRACKING_URI.") from error
+        said = re.sub("://.*@", "://***@", " ".join(str(error).split()))[:300]
+        raise RegistryFault(f"the model registry does not do it ({said}). Look at MLFLOW_TRACKING_URI.") from None
 
 
 @_told()
@@ -105,6 +108,8 @@ def register(
                 golden=golden,
             )
             client.log_artifacts(run_id, str(made_bundle), "bundle")
+            written = hashlib.sha256((made_bundle / "card.json").read_bytes()).hexdigest()
+            client.set_model_version_tag(name, version, "card_sha256", written)
         except BaseException:
             client.set_terminated(run_id, "FAILED")
             raise

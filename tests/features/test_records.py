@@ -11,9 +11,10 @@ from features.build import build_features, choose_layout
 from features.card import iso
 from features.contracts import TABLES
 from features.histories import Histories
+from features.judgements import there
 from features.record_rows import BadRecord
 from features.records import Record, read_record, told_of
-from features.score import question, there
+from features.score import question
 from tests.tiny_site import Row, Rows, day, histories, plain_site, rules, tiny_site
 
 AS_OF = day(300)
@@ -210,3 +211,52 @@ def test_names_that_no_table_holds_are_named_and_late_genealogy_is_counted() -> 
     found = read(record, supplier_lots=supplies)
     assert found.unknown == ["characteristic widht", "supplier lot NOPE"]
     assert found.late_uses == 1
+
+
+def outcome(record: dict[str, Any], told: Histories, as_of: int) -> Any:
+    try:
+        return read_record(record, told, as_of=as_of, timezone="UTC")
+    except BadRecord as bad:
+        return bad.code, str(bad)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_what_is_known_later_changes_nothing_of_a_record(seed: int) -> None:
+    random = Random(seed)
+    rows = tiny_site(random, lots=15)
+    told, as_of = histories(rows, rules()), day(random.randint(60, 400))
+    past = told.known_before(as_of)
+    outcomes = []
+    asked = [row for row in rows["lots"] if not row.get("deleted") and row["produced_at"] != as_of]
+    for row in asked:  # one produced at that very moment is the question, known or not
+        record: dict[str, Any] = {"lot": written({k: v for k, v in row.items() if k != "known_at"})}
+        for table in SECTIONS:
+            own = [one for one in rows.get(table, ()) if one["lot_id"] == row["lot_id"] and not one.get("deleted")]
+            by_key = {tuple(one.get(name) for name in TABLES[table].key): one for one in own}
+            record[table] = [written({k: v for k, v in one.items() if k != "known_at"}) for one in by_key.values()]
+        outcomes.append(outcome(record, told, as_of))
+        assert outcomes[-1] == outcome(record, past, as_of)
+    assert any(isinstance(found, Record) for found in outcomes)
+
+
+def test_a_row_that_becomes_known_later_is_the_records_own() -> None:
+    told_later = {"lot_id": "M", "characteristic": "width", "measured_at": day(2), "value": 5.0, "known_at": AS_OF}
+    mine = {"characteristic": "width", "measured_at": "2020-01-03T00:00:00Z", "value": 6.0}
+    assert len(read({"lot": KNOWN, "measurements": [mine]}, measurements=[told_later]).measured) == 1
+    code, _ = refused({"lot": KNOWN, "measurements": [mine]}, measurements=[told_later], as_of=AS_OF + 1)
+    assert code == "conflicts_with_history"
+
+
+def test_late_measurements_are_counted_whether_the_histories_hold_them_or_not() -> None:
+    held = {"lot_id": "M", "characteristic": "width", "measured_at": AS_OF, "value": 5.0}
+    mine = {"characteristic": "width", "measured_at": iso(AS_OF), "value": 5.0}
+    assert read({"lot": KNOWN, "measurements": [mine]}, measurements=[held]).late == 1
+
+
+def test_a_record_need_not_say_all_that_the_histories_say() -> None:
+    held = {"lot_id": "M", "characteristic": "width", "measured_at": day(2), "sample": "1", "value": 5.0}
+    held |= {"lower_spec": 1.0, "upper_spec": 9.0}
+    mine = {"characteristic": "width", "measured_at": "2020-01-03T00:00:00Z", "value": 5.0}
+    assert read({"lot": KNOWN, "measurements": [mine]}, measurements=[held]).measured == []
+    code, detail = refused({"lot": KNOWN, "measurements": [mine | {"value": 6.0}]}, measurements=[held])
+    assert code == "conflicts_with_history" and "value 5.0" in detail and "value 6.0" in detail

@@ -55,6 +55,11 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
+def published_of(site: Site) -> Published:
+    """What is published, but for how many scores wait just then."""
+    return replace(read_published(site.state_dir), log_waiting=0)
+
+
 def run(site: Site, published: Published) -> Standing:
     return Standing(open_file(site.state_dir, published.open))
 
@@ -69,16 +74,16 @@ def test_a_first_step_publishes_histories_and_scores_and_a_second_nothing(site: 
     begun = now()
     keeper = Keeper(site, score_log)
     keeper.step(begun)
-    first = read_published(site.state_dir)
+    first = published_of(site)
     assert (first.read_at, first.checked_at, first.scored_at, first.fault) == (begun, begun, begun, "")
     mapped = read_mapped(histories_folder(site.state_dir, first.histories))
     assert content_hash(mapped) == content_hash(read_histories(site, now=begun).histories)
     said = run(site, first)
     assert said.said["as_of"] == iso(begun) and said.said["model_version"] == "1" and len(said) >= 5
     keeper.step(begun + SECOND)
-    assert read_published(site.state_dir) == first
+    assert published_of(site) == first
     keeper.step(begun + MINUTE)
-    assert read_published(site.state_dir) == replace(first, checked_at=begun + MINUTE)
+    assert published_of(site) == replace(first, checked_at=begun + MINUTE)
 
 
 def test_open_lots_are_scored_anew_every_hour_and_logged_once_a_day(site: Site, score_log: ScoreLog) -> None:
@@ -86,7 +91,7 @@ def test_open_lots_are_scored_anew_every_hour_and_logged_once_a_day(site: Site, 
     keeper = Keeper(site, score_log)
     for hours in (0, 1, 2):
         keeper.step(begun + hours * HOUR)
-        published = read_published(site.state_dir)
+        published = published_of(site)
         assert (published.scored_at, published.open) == (begun + hours * HOUR, f"{hours + 1}.arrow")
     once = len(run(site, published))
     keeper.step(begun + 24 * HOUR)
@@ -102,12 +107,12 @@ def test_a_new_return_is_read_within_the_minute_and_the_open_lots_are_scored_ane
     begun = now()
     keeper = Keeper(site, score_log)
     keeper.step(begun)
-    first = read_published(site.state_dir)
+    first = published_of(site)
     add_return(site, "L000300")
     keeper.step(begun + MINUTE // 2)
-    assert read_published(site.state_dir) == first
+    assert published_of(site) == first
     keeper.step(begun + MINUTE)
-    second = read_published(site.state_dir)
+    second = published_of(site)
     assert second.histories != first.histories and second.open == "2.arrow"
     assert histories_folder(site.state_dir, first.histories).is_dir()  # a worker may be about to map it
 
@@ -119,14 +124,14 @@ def test_another_champion_scores_the_open_lots_and_one_that_is_refused_does_not(
     keeper.step(begun)
     promote(site.folder, "2")
     keeper.step(begun + SECOND)
-    published = read_published(site.state_dir)
+    published = published_of(site)
     assert run(site, published).said["model_version"] == "2"
     spoilt = site.state_dir / "bundles" / "1" / "model.txt"
     spoilt.write_bytes(spoilt.read_bytes()[:-1])
     promote(site.folder, "1")
     for seconds in (2, 3):
         keeper.step(begun + seconds * SECOND)
-        after = read_published(site.state_dir)
+        after = published_of(site)
         assert "sha256" in after.fault
         assert replace(after, fault="") == published
 
@@ -139,19 +144,19 @@ def test_sources_that_are_gone_stop_nothing_else_and_are_asked_again_after_a_whi
     aside = site.data[0].rename(site.folder / "away")
     promote(site.folder, "2")
     keeper.step(begun + MINUTE)
-    failed = read_published(site.state_dir)
+    failed = published_of(site)
     assert "lots" in failed.fault and failed.checked_at == begun
     assert run(site, failed).said["model_version"] == "2"
     keeper.step(begun + MINUTE + SECOND)
-    assert read_published(site.state_dir) == failed and caplog.text.count("sources: ") == 1
+    assert published_of(site) == failed and caplog.text.count("sources: ") == 1
     again = Keeper(site, score_log)  # after a restart the maps are still there to score with
     again.step(begun + 2 * HOUR)
-    restarted = read_published(site.state_dir)
+    restarted = published_of(site)
     assert restarted.fault == failed.fault and restarted.histories
     assert run(site, restarted).said["as_of"] == iso(begun + 2 * HOUR)
     aside.rename(site.folder / "data")
     again.step(begun + 3 * HOUR)
-    healed = read_published(site.state_dir)
+    healed = published_of(site)
     assert (healed.fault, healed.checked_at) == ("", begun + 3 * HOUR)
 
 
@@ -175,7 +180,7 @@ def test_a_worker_says_what_is_wrong_with_the_sources_and_after_a_while_that_it_
 def test_without_a_champion_the_rate_scores_under_its_name(site: Site, score_log: ScoreLog) -> None:
     (site.state_dir / "champion").unlink()
     Keeper(site, score_log).step(now())
-    published = read_published(site.state_dir)
+    published = published_of(site)
     items, _ = run(site, published).page(Filter(), sort="-risk", start=0, limit=None)
     assert {(item["model_version"], item["decision"]) for item in items} == {("shrunk_product", "cannot_assess")}
     assert all("no_champion" in item["warnings"] and 0 < item["risk"] < 1 for item in items)
@@ -183,7 +188,7 @@ def test_without_a_champion_the_rate_scores_under_its_name(site: Site, score_log
 
 def test_maps_of_other_code_are_written_anew_and_a_worker_waits_for_them(site: Site, score_log: ScoreLog) -> None:
     Keeper(site, score_log).step(now())
-    published = read_published(site.state_dir)
+    published = published_of(site)
     index = histories_folder(site.state_dir, published.histories) / "index.json"
     index.write_bytes(index.read_bytes().replace(b'"format":1', b'"format":0'))
     follower = Follower(site)
@@ -231,7 +236,7 @@ def test_a_champion_promoted_elsewhere_is_taken_over(site: Site, score_log: Scor
     assert (site.state_dir / "champion").read_text(encoding="utf-8") == "2\n"
     files = sorted(path.name for path in (site.state_dir / "bundles" / "2").iterdir())
     assert files == ["card.json", "golden.json", "model.txt", "reference.parquet"]
-    published = read_published(site.state_dir)
+    published = published_of(site)
     assert published.histories and not published.open  # the toy's layout is none that scores
     elsewhere.promote("1")
     keeper.step(begun + SECOND)
@@ -245,7 +250,7 @@ def test_a_registry_elsewhere_that_does_not_answer_is_a_fault_and_scores_go_on(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     Keeper(replace(site, tracking_uri="http://127.0.0.1:9"), score_log).step(now())
-    published = read_published(site.state_dir)
+    published = published_of(site)
     assert "the model registry does not do it" in published.fault
     assert len(run(site, published)) >= 5
 
@@ -280,10 +285,10 @@ def test_a_fault_of_a_kind_that_nobody_foresaw_is_told_and_tried_again(
     with monkeypatch.context() as broken:
         broken.setattr("serving.keeper.read_histories", lambda site, now: 1 // 0)
         keeper.step(begun)
-    assert "ZeroDivisionError" in read_published(site.state_dir).fault
+    assert "ZeroDivisionError" in published_of(site).fault
     keeper.step(begun + MINUTE)
-    assert read_published(site.state_dir).fault == ""
-    assert read_published(site.state_dir).histories
+    assert published_of(site).fault == ""
+    assert published_of(site).histories
 
 
 def test_a_site_has_one_keeper_at_a_time(site: Site) -> None:
@@ -318,5 +323,5 @@ def test_a_champion_file_that_names_nothing_is_told_and_scores_go_on(
     keeper.step(begun)
     (site.state_dir / "champion").write_bytes(spoilt)
     keeper.step(begun + HOUR)
-    assert "champion" in read_published(site.state_dir).fault
-    assert run(site, read_published(site.state_dir)).said["as_of"] == iso(begun + HOUR)
+    assert "champion" in published_of(site).fault
+    assert run(site, published_of(site)).said["as_of"] == iso(begun + HOUR)

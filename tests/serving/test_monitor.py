@@ -232,27 +232,47 @@ def test_a_lot_asked_about_a_hundred_times_counts_once_with_its_latest_score():
     matrix = np.arange(100.0)[:, None]
     order = np.random.default_rng(0).permutation(100)
     asked = table(["A"] * 100, order, order / 100, matrix[order])
-    sample, lots = latest_scores([asked, table(["B"], [5], [0.5], matrix[5:6])], width=1)
+    sample, lots, _ = latest_scores([asked, table(["B"], [5], [0.5], matrix[5:6])], width=1)
     assert (sample.matrix.tolist(), sample.risk.tolist(), lots) == ([[99.0], [5.0]], [0.99, 0.5], 2)
 
 
 def test_of_scores_about_one_moment_the_one_asked_for_last_is_the_latest():
     matrix = np.array([[1.0], [2.0]])
     for asked in ([8, 9], [9, 8]):
-        sample, _ = latest_scores([table(["A", "A"], [5, 5], [0.1, 0.2], matrix, asked=asked)], width=1)
+        sample, *_ = latest_scores([table(["A", "A"], [5, 5], [0.1, 0.2], matrix, asked=asked)], width=1)
         assert sample.matrix.item() == (2.0 if asked == [8, 9] else 1.0)
 
 
 def test_rows_without_a_risk_or_a_vector_are_none():
     given = table(["A", "B", "C"], [1, 1, 1], [None, 0.5, float("nan")], np.ones((3, 1)))
     given = given.set_column(7, "vector", pa.array([b"x" * 8, b"", b"x" * 8]))
-    sample, lots = latest_scores([given], width=1)
+    sample, lots, _ = latest_scores([given], width=1)
     assert (len(sample), sample.matrix.shape, lots) == (0, (0, 1), 0)
 
 
-def test_a_vector_of_other_features_is_refused_with_its_lot():
-    with pytest.raises(ValueError, match="lot A holds 2 features, its model has 3"):
-        latest_scores([table(["A"], [1], [0.5], np.ones((1, 2)))], width=3)
+def test_a_score_of_other_features_is_left_out_and_counted():
+    given = [table(["A", "B"], [1, 1], [0.5, 0.6], np.ones((2, 2))), table(["A"], [0], [0.4], np.zeros((1, 3)))]
+    sample, lots, strange = latest_scores(given, width=3)
+    assert (sample.risk.tolist(), sample.matrix.tolist(), lots, strange) == ([0.4], [[0.0] * 3], 1, 2)
+
+
+def test_scores_of_another_model_that_had_the_number_are_told_and_not_compared(bundle, tmp_path, monkeypatch):
+    without_html(monkeypatch)
+    many = lately(bundle, 300)
+    other = table(
+        [f"L{lot}" for lot in range(1_200)], np.full(1_200, NOW - 1), np.full(1_200, 0.5), np.ones((1_200, 5))
+    )
+
+    def scores(start, end, /, *, model_version=None, vectors=True):
+        yield from many(start, end)
+        yield other
+
+    site = write_site(tmp_path / "site")
+    result = monitor(site, bundle=bundle, scores=scores, judged=judged(), now=NOW)
+    assert (result.drift["lots"], result.drift["lots_scored"]) == (300, 300)
+    assert "; 1,200 scores logged under version 3 are left out" in result.drift["detail"]
+    result = monitor(site, bundle=bundle, scores=many, judged=judged(), now=NOW)
+    assert "left out" not in result.drift["detail"]
 
 
 def test_of_very_many_lots_the_same_ones_are_taken_whatever_their_order():
@@ -260,7 +280,8 @@ def test_of_very_many_lots_the_same_ones_are_taken_whatever_their_order():
     matrix = np.arange(1_000.0)[:, None]
     whole = table(lots, np.ones(1_000), np.full(1_000, 0.5), matrix)
     backwards = [whole.slice(start, 100) for start in range(900, -1, -100)]
-    (there, seen), (back, _) = latest_scores([whole], width=1, most=100), latest_scores(backwards, width=1, most=100)
+    there, seen, _ = latest_scores([whole], width=1, most=100)
+    back, *_ = latest_scores(backwards, width=1, most=100)
     assert there.matrix.tolist() == back.matrix.tolist()
     assert 25 <= len(there) <= 100
     assert seen == 1_000

@@ -1,7 +1,10 @@
 """Promoting and rolling back: alias and file move together, and only to a bundle that is what it says."""
 
 import os
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -9,8 +12,8 @@ from typing import Any
 import pytest
 
 from features.errors import BundleRefused, RegistryFault, UnknownVersion
-from serving import registry
-from tests.toy_model import MLFLOW_WARNS, Parts
+from serving import registry, tracking
+from tests.toy_model import CARD, MLFLOW_WARNS, Parts
 from training.register import register
 
 pytestmark = MLFLOW_WARNS
@@ -23,10 +26,10 @@ class Site:
         self.name = name
         self.where = {"tracking_uri": tracking_uri, "state_dir": state_dir}
         self.state_dir = state_dir
-        self.client = registry._client(tracking_uri, state_dir)
+        self.client = tracking.client_of(tracking_uri, state_dir)
 
-    def train(self, times: int) -> "Site":
-        parts = Parts()
+    def train(self, times: int, **card: Any) -> "Site":
+        parts = Parts(card=replace(CARD, **card))
         for _ in range(times):
             register(
                 self.name,
@@ -46,6 +49,9 @@ class Site:
     def promote(self, version: str, **reason: str) -> str | None:
         return registry.promote(self.name, version, **self.where, **reason)  # type: ignore[arg-type]
 
+    def follow(self, refused: dict[str, str]) -> str | None:
+        return registry.follow(self.name, **self.where, refused=refused)  # type: ignore[arg-type]
+
     def rollback(self) -> str:
         return registry.rollback(self.name, **self.where)  # type: ignore[arg-type]
 
@@ -54,7 +60,7 @@ class Site:
 
     def champions(self) -> tuple[str | None, str | None]:
         """By MLflow's alias and by the file."""
-        return registry._aliased(self.client, self.name), registry.champion(self.state_dir)
+        return tracking.aliased(self.client, self.name), registry.champion(self.state_dir)
 
 
 @pytest.fixture(scope="module")
@@ -163,18 +169,19 @@ def cut_short(folder: Path) -> None:
     (folder / "model.txt").write_bytes((folder / "model.txt").read_bytes()[:-1])
 
 
-def of_another_version(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.write_bytes((folder.parent / "1" / path.name).read_bytes())
-
-
-@pytest.mark.parametrize(
-    ("tamper", "said"), [(cut_short, r"model\.txt is not the file"), (of_another_version, "of version 1, not 2")]
-)
-def test_a_bundle_that_does_not_read_is_not_promoted(site: Site, tamper: Callable[[Path], None], said: str) -> None:
+def test_a_bundle_that_does_not_read_is_not_promoted(site: Site) -> None:
     site.train(2).promote("1")
-    tamper(site.state_dir / "bundles" / "2")
-    with pytest.raises(BundleRefused, match=said):
+    cut_short(site.state_dir / "bundles" / "2")
+    with pytest.raises(BundleRefused, match=r"model\.txt is not the file"):
+        site.promote("2")
+    assert site.champions() == ("1", "1")
+
+
+def test_a_bundle_that_bears_another_number_is_not_promoted(site: Site) -> None:
+    site.train(1).promote("1")
+    first = site.client.get_model_version(site.name, "1")
+    site.client.create_model_version(site.name, first.source, first.run_id)
+    with pytest.raises(BundleRefused, match="is the bundle of version 1, not 2"):
         site.promote("2")
     assert site.champions() == ("1", "1")
 
@@ -190,7 +197,7 @@ def test_a_bundle_that_is_not_here_comes_from_the_registry(site: Site) -> None:
     folder = site.state_dir / "bundles" / "1"
     kept = {path.name: path.read_bytes() for path in folder.iterdir()}
     lose(folder)
-    assert "no bundle in" in site.versions()[0].problem
+    assert "no bundle of it in" in site.versions()[0].problem
     site.promote("1")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
     assert [path.name for path in folder.parent.iterdir()] == ["1"]
@@ -255,7 +262,7 @@ def test_a_registry_that_does_not_answer_is_not_one_without_a_champion(site: Sit
 
 def test_the_settings_leave_what_the_user_set(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
-    registry._client(**{key: site.where[key] for key in ("tracking_uri", "state_dir")})  # type: ignore[arg-type]
+    tracking.client_of(**{key: site.where[key] for key in ("tracking_uri", "state_dir")})  # type: ignore[arg-type]
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "5"
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
@@ -270,3 +277,89 @@ def test_everything_goes_by_url_too(url: str, tmp_path: Path) -> None:
     assert site.champions() == ("2", "1")
     for path in (site.state_dir / "bundles" / "2").iterdir():
         assert (elsewhere.state_dir / "bundles" / "2" / path.name).read_bytes() == path.read_bytes()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_bundle_that_another_registry_gave_the_number_does_not_stand_in(url: str, site: Site, tmp_path: Path) -> None:
+    """The machine had a registry of its own before it followed the one by URL."""
+    site.train(2, cut=CARD.cut - 1).promote("2")
+    elsewhere = Site("strange", url, tmp_path / "elsewhere").train(2)
+    elsewhere.promote("2")
+    here = Site("strange", url, site.state_dir)
+    own = site.state_dir / "bundles" / "2"
+    before, wanted = contents(own), contents(elsewhere.state_dir / "bundles" / "2")
+    assert before != wanted
+    assert "no bundle of it in" in here.versions()[0].problem
+    assert here.follow({}) == "2"
+    assert contents(own) == wanted and contents(own.with_name(".2-of-another-registry")) == before
+    assert here.champions() == ("2", "2") and here.versions()[0].problem == ""
+
+
+def test_a_lost_bundle_of_the_champion_is_fetched_again(url: str, tmp_path: Path) -> None:
+    here = Site("lost", url, tmp_path / "here").train(1)
+    here.promote("1")
+    lose(here.state_dir / "bundles" / "1")
+    assert here.follow({}) == "1"
+    assert (here.state_dir / "bundles" / "1" / "card.json").exists()
+
+
+def test_a_champion_that_is_refused_is_not_fetched_again(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = Site("refused", url, tmp_path / "elsewhere").train(2)
+    elsewhere.promote("1")
+    spoilt = tmp_path / "spoilt" / "model.txt"
+    spoilt.parent.mkdir()
+    spoilt.write_text("no model")
+    second = elsewhere.client.get_model_version("refused", "2")
+    elsewhere.client.log_artifact(second.run_id, str(spoilt), "bundle")
+    elsewhere.client.set_registered_model_alias("refused", "champion", "2")
+    here, refused = Site("refused", url, tmp_path / "here"), dict[str, str]()
+    fetched = []
+    really = here.client.download_artifacts
+
+    def counted(client: Any, run_id: str, *given: Any) -> Any:
+        fetched.append(run_id)
+        return really(run_id, *given)
+
+    monkeypatch.setattr("mlflow.MlflowClient.download_artifacts", counted)
+    for _ in range(3):
+        with pytest.raises(BundleRefused, match=r"model\.txt is not the file"):
+            here.follow(refused)
+    assert fetched == [second.run_id]
+    elsewhere.client.set_registered_model_alias("refused", "champion", "1")
+    assert here.follow(refused) == "1"
+    elsewhere.client.set_registered_model_alias("refused", "champion", "2")
+    with pytest.raises(BundleRefused, match=r"model\.txt"):
+        here.follow(refused)
+    assert fetched.count(second.run_id) == 2 and here.champions() == ("2", "1")
+
+
+def test_a_bundle_changed_in_the_registry_is_refused(url: str, tmp_path: Path) -> None:
+    elsewhere = Site("changed", url, tmp_path / "elsewhere").train(2)
+    run_id = elsewhere.client.get_model_version("changed", "2").run_id
+    elsewhere.client.log_artifacts(run_id, str(elsewhere.state_dir / "bundles" / "1"), "bundle")
+    with pytest.raises(BundleRefused, match=r"bundle of version 2 of .* was changed"):
+        Site("changed", url, tmp_path / "here").promote("2")
+
+
+@pytest.mark.parametrize("password", ["wagtail", "wag/tail", "wag tail", "wag@tail"])
+def test_no_secret_is_told(password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    where = f"http://me:{password}@127.0.0.1:9"
+    with pytest.raises(RegistryFault, match=r"http://\*\*\*@127\.0\.0\.1:9/") as told:
+        registry.versions("secret", tracking_uri=where, state_dir=tmp_path)
+    assert "tail" not in str(told.value) and "me:" not in str(told.value)
+    assert told.value.__suppress_context__
+
+
+def test_a_registry_that_is_silent_is_given_up_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    with ThreadPoolExecutor() as threads, socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        asked = threads.submit(registry.follow, "silent", tracking_uri=where, state_dir=tmp_path)
+        assert "ReadTimeoutError" in str(asked.exception(timeout=20))

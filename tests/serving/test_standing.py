@@ -47,7 +47,7 @@ def lots_of(page: tuple[list[dict[str, Any]], int]) -> list[str]:
 
 
 @pytest.mark.parametrize("sort", [*SORTS, *(f"-{name}" for name in SORTS)])
-def test_every_sort_orders_both_ways_and_ties_stay_in_the_order_of_lots(sort: str, tmp_path: Path) -> None:
+def test_every_sort_orders_both_ways_and_ties_turn_with_it(sort: str, tmp_path: Path) -> None:
     items, total = standing(tmp_path).page(Filter(), sort=sort, start=0, limit=None)
     name = sort.removeprefix("-")
     told = [(item[name] is not None, item[name] if item[name] is not None else "") for item in items]

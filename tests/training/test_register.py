@@ -1,5 +1,6 @@
 """What is registered is data, complete, and an ordinary MLflow model; what is cut off leaves nothing to promote."""
 
+import hashlib
 import os
 import pickle
 import subprocess
@@ -79,6 +80,11 @@ def tracked(state_dir: Path) -> Iterator[None]:
 
 def test_the_bundle_bears_the_number_of_the_version(state_dir: Path) -> None:
     assert read_bundle(state_dir / "bundles" / "1").card.version == "1"
+
+
+def test_the_version_knows_its_bundle_by_its_card(client: Any, state_dir: Path) -> None:
+    card = (state_dir / "bundles" / "1" / "card.json").read_bytes()
+    assert client.get_model_version(NAME, "1").tags["card_sha256"] == hashlib.sha256(card).hexdigest()
 
 
 def test_the_run_holds_parameters_figures_and_tags(client: Any) -> None:
@@ -214,6 +220,13 @@ def test_registering_prints_nothing_and_writes_nowhere_else(
     assert capfd.readouterr() == ("", "")
     assert list((tmp_path / "here").iterdir()) == []
     assert {name: said for name, said in os.environ.items() if name.startswith("MLFLOW_")} == settings
+
+
+def test_no_secret_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(RegistryFault, match=r"http://\*\*\*@127\.0\.0\.1:9/") as told:
+        train("secret", tmp_path, "http://me:wagtail@127.0.0.1:9")
+    assert "wagtail" not in str(told.value)
 
 
 def test_bundles_of_a_lost_registry_are_not_written_over(tmp_path: Path, state_dir: Path) -> None:
