@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from features.asked import usable_uses
+from features.asked import usable_uses, uses_by_lot
 from features.asof import NO_TIME, Array, RowsBy, before, stands
 from features.contracts import TABLES, Column
 from features.histories import Histories, Table
@@ -27,20 +27,24 @@ def own_row(histories: Histories, lot: int, as_of: int) -> Row | None:
     return own
 
 
-def rows_of_lot(histories: Histories, table: str, lot: int, *, as_of: int) -> list[Row]:
-    """Rows of a table about a lot that may be used at `as_of`, in order of time.
+def rows_of_lot(histories: Histories, table: str, lot: int, *, as_of: int, replaced: bool = False) -> list[Row]:
+    """Rows of a table about a lot that may be used at `as_of`, in order of time; `replaced`: by then, too.
 
     Ids and texts as text, times in microseconds, null as None. `lot`: its code; -1 has no rows.
     """
     if table not in histories or lot < 0:
         return []
     held = histories[table]
+    by_lot = (
+        uses_by_lot(histories)
+        if table == "genealogy"
+        else histories.once(f"{table} by lot", lambda: RowsBy(held["lot_id"]))
+    )
+    every = by_lot.pairs(np.array([lot]))[1]
+    told = before(held.known[every], as_of) if replaced else stands(held.known[every], held.superseded[every], as_of)
+    rows = every[told]
     if table == "genealogy":
-        rows = usable_uses(histories, np.array([lot]), np.array([as_of]))[1]
-    else:
-        by_lot = histories.once(f"{table} by lot", lambda: RowsBy(held["lot_id"]))
-        rows = by_lot.pairs(np.array([lot]))[1]
-        rows = rows[stands(held.known[rows], held.superseded[rows], as_of)]
+        rows = np.union1d(rows, usable_uses(histories, np.array([lot]), np.array([as_of]))[1])
     happened = TABLES[table].happened
     if held.has(happened):
         rows = rows[np.argsort(held[happened][rows], kind="stable")]

@@ -69,9 +69,9 @@ def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, ti
     else:
         _agree(lot, row, held)
     in_time = [one for one in measurements if before(one["known_at"], as_of)]
-    known = _not_held("measurements", in_time, rows_of_lot(histories, "measurements", code, as_of=as_of))
+    known = _not_held("measurements", in_time, _held(histories, "measurements", code, as_of))
     uses = [one for one in genealogy if before(one["known_at"], as_of)]
-    used = _not_held("genealogy", uses, rows_of_lot(histories, "genealogy", code, as_of=as_of))
+    used = _not_held("genealogy", uses, _held(histories, "genealogy", code, as_of))
     characteristic, supply = _codes(histories, "characteristic"), _codes(histories, "supplier_lot")
     unknown = [f"characteristic {name}" for one in known if characteristic(name := one["characteristic"]) < 0]
     unknown += [f"supplier lot {name}" for one in used if supply(name := one["supplier_lot_id"]) < 0]
@@ -116,7 +116,7 @@ def _attributes(histories: Histories) -> Collection[str]:
 
 
 def _rows(table: str, sent: Mapping[str, Any], lot_id: str, timezone: str) -> list[dict[str, Any]]:
-    """The rows of a section, equal ones once."""
+    """The rows of a section, equal ones once; several with one key are versions if they tell when each was known."""
     rows = sent.get(table)
     if rows is None:
         return []
@@ -131,10 +131,10 @@ def _rows(table: str, sent: Mapping[str, Any], lot_id: str, timezone: str) -> li
         row = read(own | each, where=where, extras=())
         if row["lot_id"] != lot_id:
             raise BadRecord("invalid_record", f"{where}.lot_id is {row['lot_id']!r}, the record is of {lot_id!r}")
-        key = key_of(row)
-        if key in by_key and not _same(table, by_key[key], row):
+        version = key_of(row), row["known_at"]
+        if version in by_key and not _same(table, by_key[version], row):
             raise BadRecord("invalid_record", f"{where} has the key of an earlier row and says something else")
-        by_key[key] = row
+        by_key[version] = row
     return list(by_key.values())
 
 
@@ -144,22 +144,28 @@ def _codes(histories: Histories, kind: str) -> Callable[[str], int]:
     return (lambda _: -1) if known is None else known.code
 
 
+def _held(histories: Histories, table: str, lot: int, as_of: int) -> list[Row]:
+    """What the histories held before `as_of`, also what was corrected by then: the sender may have it as it was."""
+    return rows_of_lot(histories, table, lot, as_of=as_of, replaced=True)
+
+
 def _not_held(table: str, rows: list[Row], held: list[Row]) -> list[Row]:
-    """Rows that the histories do not hold; BadRecord where they hold one with the same key that says otherwise.
+    """Rows that the histories do not hold, of versions the last; BadRecord where they hold the key and say otherwise.
 
     A record need not say all: what it leaves out, of the key too, is no contradiction.
     """
-    keys, fresh = TABLES[table].key, []
+    keys, fresh = TABLES[table].key, dict[Any, Row]()
+    rows = sorted(rows, key=itemgetter("known_at"))
     for row in rows:
         same_key = [each for each in held if _says(row, each, keys)]
         if not same_key:
-            fresh.append(row)
+            fresh[_KEYS[table](row)] = row
         elif not any(_says(row, each, tuple(row)) for each in same_key):
             raise BadRecord(
                 "conflicts_with_history",
                 f"{table} holds {_shown(same_key[0], row)} where the record says {_shown(row, row)}",
             )
-    return fresh
+    return list(fresh.values())
 
 
 def _says(mine: Row, theirs: Row, names: Iterable[str]) -> bool:

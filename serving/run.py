@@ -44,7 +44,8 @@ def serve(site: Site, *, host: str, port: int, workers: int) -> None:
         timeout_worker_healthcheck=_SILENT,
     )
     open_database(site.database_url).dispose()  # does not connect: it may come later, but not if it is none
-    logging.disable(logging.CRITICAL)  # uvicorn would say in a line of its own what is said below
+    quiet = logging.getLogger("uvicorn.error")
+    quiet.addFilter(_no_error)  # uvicorn would say in a line of its own what is said below
     try:
         socket = config.bind_socket()
     except SystemExit:
@@ -52,11 +53,15 @@ def serve(site: Site, *, host: str, port: int, workers: int) -> None:
             f"{host}:{port} cannot be listened on: another program may hold the port, or this machine lacks the address"
         ) from None
     finally:
-        logging.disable(logging.NOTSET)
+        quiet.removeFilter(_no_error)
     with tempfile.TemporaryDirectory(prefix="lotrisk-metrics-") as counted, socket:
         count_together(Path(counted))
         with _keeper(site.folder):
             Multiprocess(config, sockets=[socket]).run()
+
+
+def _no_error(record: logging.LogRecord) -> bool:
+    return record.levelno < logging.ERROR
 
 
 def worker_app(folder: Path) -> FastAPI:
