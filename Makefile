@@ -55,7 +55,8 @@ $(READY): requirements.lock pyproject.toml
 	@if [ -e $(BEGUN) ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 		echo "Setting up .venv (a few minutes the first time)"; "$(PYTHON)" -m venv --clear .venv; fi
 	@touch $(BEGUN)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@# The lock names all there is; without --no-deps pip wants a pin of its own for `pandas[parquet]`, which evidently names.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
 	@$(BIN)/python -c "$$PROVIDE_LIBGOMP"
 	@rm -f $(BEGUN)
