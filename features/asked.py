@@ -74,8 +74,7 @@ def _measured(histories: Histories, lot: Array, as_of: Array) -> Measured:
         none = np.empty(0, dtype=np.int64)
         return Measured(none, none, none.astype(float), none.astype(float), none.astype(float))
     table = histories["measurements"]
-    index = histories.once("measurements by lot", lambda: RowsBy(table["lot_id"]))
-    of, row = index.pairs(lot)
+    of, row = rows_by_lot(histories, "measurements").pairs(lot)
     known = stands(table.known[row], table.superseded[row], as_of[of])
     of, row = of[known], row[known]
     return Measured(
@@ -121,6 +120,13 @@ def _lots_first(histories: Histories) -> Array:
     first = np.full(len(histories.ids["lot"]), NO_TIME)
     first[histories["lots"]["lot_id"]] = histories["lots"].first
     return first
+
+
+def rows_by_lot(histories: Histories, table: str) -> RowsBy:
+    """Rows of each lot in a table."""
+    if table == "genealogy":
+        return uses_by_lot(histories)
+    return histories.once(f"{table} by lot", lambda: RowsBy(histories[table]["lot_id"]))
 
 
 def uses_by_lot(histories: Histories) -> RowsBy:

@@ -1,5 +1,7 @@
 """The faults a caller acts on. Everything else is a built-in exception."""
 
+import re
+
 
 class LotRiskError(Exception):
     """One line that says what, found and what to do; the command line prints it and exits with status 2."""
@@ -31,6 +33,12 @@ class UnknownVersion(LotRiskError):
 
 class RegistryFault(LotRiskError):
     """The model registry does not answer, or refuses."""
+
+    @classmethod
+    def of(cls, fault: Exception) -> "RegistryFault":
+        """A fault of the registry's client, without what stands before an address's @: it may be a password."""
+        said = re.sub("://.*@", "://***@", " ".join(str(fault).split()))[:300]
+        return cls(f"the model registry does not do it ({said}). Look at MLFLOW_TRACKING_URI.")
 
 
 class DatabaseUnreachable(LotRiskError):

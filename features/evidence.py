@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.asked import uses_by_lot
+from features.asked import rows_by_lot, uses_by_lot
 from features.asof import Array, Latest, RowsBy, Spans, Totals, hours
 from features.histories import Histories
 from features.layout import Layout
@@ -88,7 +88,7 @@ class Joined:
 def join(histories: Histories, facts: Facts, entity: str) -> Joined:
     """Facts with what ties them to an entity, while all of it stood; one join serves all of its kind."""
     lots = histories["lots"]
-    made = histories.once("lots by lot", lambda: RowsBy(lots["lot_id"]))
+    made = rows_by_lot(histories, "lots")
     fact, row = made.pairs(facts.lot)
     joined = _ever(fact, row, facts.spans.take(fact).both(spans_of(lots).take(row)))
     return _with_supplies(histories, facts, joined) if entity in OF_SUPPLIES else joined

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from features.asked import usable_uses, uses_by_lot
-from features.asof import NO_TIME, Array, RowsBy, before, stands
+from features.asked import rows_by_lot, usable_uses
+from features.asof import NO_TIME, Array, before, stands
 from features.contracts import TABLES, Column
 from features.histories import Histories, Table
 from features.judgements import lot_rows, there
@@ -35,12 +35,7 @@ def rows_of_lot(histories: Histories, table: str, lot: int, *, as_of: int, repla
     if table not in histories or lot < 0:
         return []
     held = histories[table]
-    by_lot = (
-        uses_by_lot(histories)
-        if table == "genealogy"
-        else histories.once(f"{table} by lot", lambda: RowsBy(held["lot_id"]))
-    )
-    every = by_lot.pairs(np.array([lot]))[1]
+    every = rows_by_lot(histories, table).pairs(np.array([lot]))[1]
     told = before(held.known[every], as_of) if replaced else stands(held.known[every], held.superseded[every], as_of)
     rows = every[told]
     if table == "genealogy":

@@ -57,7 +57,7 @@ def scores(
     from features.score_table import score_table
 
     scorer = read_scorer(site.state_dir)
-    histories, policy = reading.histories, Policy(site.rules, site.language, site.stale)
+    histories, policy = reading.histories, Policy.of(site)
     named = open_lots(histories, site.rules, as_of) if lots is None else lots
     with progress() as show:
         show("score", 1, 1)

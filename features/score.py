@@ -19,6 +19,7 @@ from features.judgements import Judgements, lot_rows, shipped_by
 from features.reasons import reasons
 from features.rules import Rules
 from features.shipments import shipped_before, units_at_risk
+from features.site import Site
 from features.told import Told
 from features.warnings import Warnings, warnings_of
 
@@ -30,6 +31,10 @@ class Policy:
     rules: Rules
     language: str = "en"
     stale: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, site: Site) -> "Policy":
+        return cls(site.rules, site.language, site.stale)
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,8 @@ class Measured:
 
     def and_(self, other: "Measured") -> "Measured":
         """Both, in order of `of`."""
-        parts = [np.concatenate(two) for two in zip(_arrays(self), _arrays(other), strict=True)]
-        order = np.argsort(parts[0], kind="stable")
-        return Measured(*(part[order] for part in parts))
+        parts = _together(self, other)
+        return Measured(*_at(parts, np.argsort(parts[0], kind="stable")))
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,8 @@ class Used:
 
     def and_(self, other: "Used") -> "Used":
         """Both, in order."""
-        parts = [np.concatenate(two) for two in zip(_arrays(self), _arrays(other), strict=True)]
-        order = np.lexsort((parts[4], parts[3], parts[1], parts[0]))
-        return Used(*(part[order] for part in parts))
+        parts = _together(self, other)
+        return Used(*_at(parts, np.lexsort((parts[4], parts[3], parts[1], parts[0]))))
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,15 @@ def _arrays(rows: Measured | Used) -> list[Array]:
     return list(vars(rows).values())
 
 
+def _together(mine: Measured | Used, other: Measured | Used) -> list[Array]:
+    return [np.concatenate(two) for two in zip(_arrays(mine), _arrays(other), strict=True)]
+
+
+def _at(parts: list[Array], rows: Array) -> list[Array]:
+    return [part[rows] for part in parts]
+
+
 def _taken(parts: list[Array], rows: Array) -> list[Array]:
     of = parts[0]
     kept = np.flatnonzero(np.isin(of, rows))
-    return [np.searchsorted(rows, of[kept]), *(part[kept] for part in parts[1:])]
+    return [np.searchsorted(rows, of[kept]), *_at(parts[1:], kept)]

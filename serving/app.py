@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from features.site import read_site
 from serving import wire
-from serving.bodies import moment, parsed, read_body, read_call
+from serving.bodies import moment, parsed, read_body
 from serving.metrics import Counted, Metrics
 from serving.pages import pages
 from serving.problems import MEDIA_TYPE, Problem, problem
@@ -71,8 +71,7 @@ def _add_scores(app: FastAPI, service: Service) -> None:
     @app.post("/v1/scores", tags=["scores"], openapi_extra=wire.SCORES, responses=wire.answers(wire.ScoresAnswer))
     async def scores(request: Request) -> Response:
         """Scores lots by id or by a record sent with the call; one result or problem each, in the order sent."""
-        call = read_call(await read_body(request), now=_now(), timezone=service.timezone)
-        return _json(await service.scores(call))
+        return _json(await service.scores_of(await read_body(request)))
 
 
 def _add_lots(app: FastAPI, service: Service) -> None:

@@ -27,7 +27,7 @@ from features.site import Site, read_site
 from serving.changes import signature
 from serving.loaded import usable_scorer, warm
 from serving.open_lots import score_open_lots
-from serving.published import FOLDER, Published, histories_folder, publish, read_published
+from serving.published import FOLDER, Published, histories_folder, publish, read_published, spill_folder
 from serving.score_log import ScoreLog
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Keeper:
 
     def __init__(self, site: Site, score_log: ScoreLog) -> None:
         self._site, self._log = site, score_log
-        self._policy = Policy(site.rules, site.language, site.stale)
+        self._policy = Policy.of(site)
         self._published = read_published(site.state_dir)
         self._histories = self._mapped()
         self._scorer: Scorer | None = None
@@ -199,7 +199,7 @@ def keep(folder: Path) -> None:
 
 
 def _keep(site: Site, ended: Callable[[], bool], stop: threading.Event) -> None:
-    score_log = ScoreLog(site.database_url, spill=site.state_dir / FOLDER / "unlogged")
+    score_log = ScoreLog(site.database_url, spill=spill_folder(site.state_dir))
     score_log.start()
     keeper = Keeper(site, score_log)
     try:

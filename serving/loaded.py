@@ -54,7 +54,7 @@ class Follower:
         self, site: Site, *, told: Callable[[Loaded], None] = lambda _: None, looked: Callable[[], None] = lambda: None
     ) -> None:
         self._site, self._told, self._looked = site, told, looked
-        self._policy = Policy(site.rules, site.language, site.stale)
+        self._policy = Policy.of(site)
         self._parent = os.getppid()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)

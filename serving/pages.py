@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from serving.page_docs import routes_of, schemas_of
-from serving.page_frame import read_frame
+from serving.page_frame import Site, read_frame
 from serving.problems import PROBLEMS, Problem
 
 Wire = Mapping[str, Any]
@@ -36,19 +36,12 @@ FILTERS = ("product", "line", "customer", "supplier_lot", "decision", "min_perce
 RECORDS = ("history", "genealogy", "measurements", "shipments", "returns", "dispositions", "outcomes")
 
 
-class PageSource(Protocol):
+class PageSource(Site, Protocol):
     """Where the pages take what the API answers, in the API's own wire shapes; `Problem` is raised as there.
 
     `lots` gets the API's filters as texts, only those given: `min_risk` is a share, days are YYYY-MM-DD, [from, to).
     `lot` gives its reasons in `language`. `timezone`: an IANA name, that pages show times in.
     """
-
-    @property
-    def site_name(self) -> str: ...
-    @property
-    def language(self) -> str: ...
-    @property
-    def timezone(self) -> str: ...
 
     async def lots(self, filters: Mapping[str, str], *, sort: str, cursor: str | None, limit: int) -> Wire: ...
     async def lot(self, lot_id: str, *, language: str) -> Wire: ...

@@ -53,5 +53,10 @@ def histories_folder(state_dir: Path, name: str) -> Path:
     return state_dir / FOLDER / "histories" / name
 
 
+def spill_folder(state_dir: Path) -> Path:
+    """Where scores wait that no database took before a stop: of every process of the site."""
+    return state_dir / FOLDER / "unlogged"
+
+
 def open_file(state_dir: Path, name: str) -> Path:
     return state_dir / FOLDER / "open" / name

@@ -6,12 +6,11 @@ The route in `serving.app` says the same to the OpenAPI document, and answers wh
 
 import logging
 from collections.abc import AsyncIterator
-from time import time_ns
 from typing import Any
 
 from pydantic_core import to_json
 
-from serving.bodies import read_call, read_stream
+from serving.bodies import read_stream
 from serving.problems import MEDIA_TYPE, Problem, problem
 from serving.service import Service
 
@@ -37,8 +36,7 @@ class QuickScores:
             if scope["query_string"]:
                 raise Problem("invalid_request", "this route has no parameters; everything stands in the body")
             body = await read_stream(_said_length(scope), _parts(receive))
-            call = read_call(body, now=time_ns() // 1000, timezone=self._service.timezone)
-            answer: Any = await self._service.scores(call)
+            answer: Any = await self._service.scores_of(body)
         except Problem as fault:
             status, media_type, answer = fault.status, MEDIA_TYPE.encode(), problem(fault.code, fault.detail)
         except Exception as fault:  # told like any other problem, and logged whole

@@ -22,9 +22,9 @@ from features.errors import BundleRefused, LotRiskError, RegistryFault, UnknownV
 from features.histories import Histories
 from features.score import Policy
 from features.site import Site
-from features.times import read_moment
 from features.warnings import CODES
 from serving.answers import Answer, Call, answer
+from serving.bodies import read_call
 from serving.database import open_database
 from serving.lane import Lane
 from serving.loaded import Follower, Loaded
@@ -33,7 +33,7 @@ from serving.metrics import Metrics
 from serving.models import model_versions
 from serving.monitor import REPORTS
 from serving.problems import Problem
-from serving.published import FOLDER, open_file
+from serving.published import open_file, spill_folder
 from serving.queries import LotsQuery
 from serving.score_log import LoggedScores, ScoreLog, scores_of_lot
 from serving.standing import Standing, cursor_of, read_cursor
@@ -53,8 +53,8 @@ class Service:
 
     def __init__(self, site: Site, metrics: Metrics) -> None:
         self._site, self._metrics = site, metrics
-        self._policy = Policy(site.rules, site.language, site.stale)
-        self.log = ScoreLog(site.database_url, spill=site.state_dir / FOLDER / "unlogged")
+        self._policy = Policy.of(site)
+        self.log = ScoreLog(site.database_url, spill=spill_folder(site.state_dir))
         self._engine: sa.Engine = open_database(site.database_url)
         self._follower = Follower(site, told=metrics.told, looked=lambda: metrics.looked(self.log))
         self._quick: Lane[Call, Answer] = Lane(self._answer, size=lambda call: len(call.lots), most=BATCH)
@@ -98,6 +98,10 @@ class Service:
     def loaded(self) -> Loaded:
         return self._follower.now
 
+    async def scores_of(self, body: bytes) -> Answer:
+        """The answer to a body of `POST /v1/scores`. Problem where it is none, or there is nothing to score with."""
+        return await self.scores(read_call(body, now=_now(), timezone=self.timezone))
+
     async def scores(self, call: Call) -> Answer:
         """Problem `not_ready` while there is nothing to score with."""
         self._ready()
@@ -119,11 +123,12 @@ class Service:
         return await run_in_threadpool(self._lots, query, cursor, limit)
 
     async def lot(self, lot_id: str, *, language: str = "", as_of: int | None = None) -> Answer:
-        """What is known of a lot, and its score as of now. Problem `unknown_lot`, which is a LookupError."""
-        given = await self.scores(Call([lot_id], as_of, REASONS, language or self.language, logged=False))
+        """What is known of a lot, and its score, as of `as_of`; None: now. Problem `unknown_lot`."""
+        at = _now() if as_of is None else as_of
+        given = await self.scores(Call([lot_id], at, REASONS, language or self.language, logged=False))
         result = given["results"][0]
         _, histories = self._ready()
-        known = await run_in_threadpool(what_is_known, histories, lot_id, _us(given["as_of"]))
+        known = await run_in_threadpool(what_is_known, histories, lot_id, at)
         if known is None:
             raise Problem("unknown_lot", f"{lot_id}: {CODES['unknown_lot']}")
         history, fault = await run_in_threadpool(self._history, lot_id, as_of)
@@ -277,7 +282,3 @@ def _promote(site: Site, version: str, reason: str) -> str | None:
 
 def _now() -> int:
     return time_ns() // 1000
-
-
-def _us(text: str) -> int:
-    return read_moment(text, "UTC")

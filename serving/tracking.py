@@ -1,7 +1,6 @@
 """MLflow's registry as it is asked here: quiet, soon out of patience, and with faults that tell no password."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,8 +32,7 @@ def told() -> Iterator[None]:
 
         if not isinstance(error, MlflowException | SQLAlchemyError):
             raise
-        said = re.sub("://.*@", "://***@", " ".join(str(error).split()))[:300]
-        raise RegistryFault(f"the model registry does not do it ({said}). Look at MLFLOW_TRACKING_URI.") from None
+        raise RegistryFault.of(error) from None
 
 
 def client_of(tracking_uri: str, state_dir: Path) -> "MlflowClient":

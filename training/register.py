@@ -11,7 +11,6 @@ the environment of its children.
 import hashlib
 import os
 import pickletools
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -55,8 +54,7 @@ def _told() -> Iterator[None]:
 
         if not isinstance(error, MlflowException | SQLAlchemyError):
             raise
-        said = re.sub("://.*@", "://***@", " ".join(str(error).split()))[:300]
-        raise RegistryFault(f"the model registry does not do it ({said}). Look at MLFLOW_TRACKING_URI.") from None
+        raise RegistryFault.of(error) from None
 
 
 @_told()

@@ -105,7 +105,7 @@ class Offline:
 
     def __init__(self, site: Site, histories: Histories, bundle: Bundle) -> None:
         self._site, self._histories = site, histories
-        self._policy = Policy(site.rules, site.language, site.stale)
+        self._policy = Policy.of(site)
         self._scorer = Scorer(bundle, "")
         now = time_ns() // 1000
         self.open = open_lots(histories, site.rules, now)

@@ -5,8 +5,8 @@ from typing import cast
 
 import numpy as np
 
-from features.asked import Asked
-from features.asof import DAY, HOUR, Array, Latest, RowsBy, Totals, before
+from features.asked import Asked, rows_by_lot
+from features.asof import DAY, HOUR, Array, Latest, Totals, before
 from features.attributes import attribute_values, attributes_of
 from features.card import FeatureSpec
 from features.customers import customer_rows
@@ -182,7 +182,7 @@ def _past(histories: Histories, entities: tuple[str, ...], place: Array, exponen
     table, lots = histories["measurements"], histories["lots"]
     kind = place[table["characteristic"]]
     rows = np.flatnonzero((kind >= 0) & ~np.isnan(table["value"]))
-    made = histories.once("lots by lot", lambda: RowsBy(lots["lot_id"]))
+    made = rows_by_lot(histories, "lots")
     pair, row = made.pairs(table["lot_id"][rows])
     rows = rows[pair]
     spans = spans_of(table).take(rows).both(spans_of(lots).take(row))
