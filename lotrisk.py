@@ -93,6 +93,7 @@ def backtest(site: Path, start: str, until: str | None, step: str, out: Path, as
     from features.jobs import period
     from features.output import check_ending
     from training.backtest import write_backtest
+    from training.recipe import Recipe
 
     settings = _site(site)
     check_ending(out)
@@ -100,7 +101,10 @@ def backtest(site: Path, start: str, until: str | None, step: str, out: Path, as
     first, last = _moment(start, settings), _moment(until, settings)
     histories = _read(settings).histories
     with progress() as show:
-        facts = write_backtest(out, histories, settings.rules, start=first, until=last, step=every, progress=show)
+        recipe = Recipe.of(settings)
+        facts = write_backtest(
+            out, histories, settings.rules, start=first, until=last, step=every, progress=show, recipe=recipe
+        )
     result(as_json, facts)
 
 
@@ -248,11 +252,12 @@ def _read(site: "Site") -> "Reading":
 def _train(site: "Site", reading: "Reading", *, until: int, seed: int, quiet: bool) -> "tuple[Trained, bool]":
     from features.champion import read_scorer
     from serving.registry import promote as run
+    from training.recipe import Recipe
     from training.train import train as job
 
-    champion = read_scorer(site.state_dir).bundle
+    champion, recipe = read_scorer(site.state_dir).bundle, Recipe.of(site, seed=seed)
     with progress() as show:
-        trained = job(site, reading.histories, until=until, champion=champion, seed=seed, progress=show)
+        trained = job(site, reading.histories, until=until, champion=champion, recipe=recipe, progress=show)
     verdict = trained.verdict
     if verdict.promote:
         reason = " ".join(verdict.reasons)
@@ -269,7 +274,7 @@ def _monitor(site: "Site", reading: "Reading", out: Path | None) -> "Monitored":
     from serving.monitor import monitor as run
     from serving.performance import Judged
     from serving.score_log import scores_between
-    from training.fit import known_by
+    from training.known import known_by
 
     now = _now()
     known = known_by(reading.histories, site.rules, until=now)

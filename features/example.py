@@ -64,6 +64,19 @@ cost_of_escape = 9000.0              # of a lot that fails in the field
 cost_of_hold = 1500.0
 # inspection_finds = 0.9             # the share of failing lots that an inspection finds
 # inspections_per_day = 12           # capacity; absent: no limit
+# explore_share = 0.0                # of the lots just above where inspecting starts, the share released untreated, so
+#                                    # that it stays known what becomes of such lots; up to 0.2
+# explore_band = 0.25                # … how far above: 0.25 is up to a quarter more risk; never where lots are held
+# certify = 0.05                     # the share of failing lots that may be released, for the certificate
+# confidence = 0.95                  # … and how sure that has to be
+
+# [model]
+# groups = []                        # feature groups in use, like ["production", "supplier", "field"]; []: all
+# parameters = {}                    # LightGBM's own, in place of ours, like { learning_rate = 0.02 }
+# boosters = 1                       # fits with seeds of their own whose margins are averaged
+# keep_apart = ""                    # a second evaluation in which no lot, supplier_lot, supplier, product, customer or
+#                                    # line is both learned from and foretold
+# protected = []                     # segments that a new champion must not serve worse, like ["tier:A", "product:P3"]
 
 # [serving]                          # durations in d, h, min, s
 # refresh_every = "1min"             # how often the service looks whether the sources changed

@@ -30,7 +30,11 @@ class Costs:
 
 @dataclass(frozen=True)
 class DecisionRule:
-    """When lots are judged and what follows from a risk."""
+    """When lots are judged and what follows from a risk.
+
+    `explore_share`, `explore_band`: see `features.exploration`. `certify`: the share of failing lots that may be
+    released, `confidence`: how sure that has to be, both between 0 and 1.
+    """
 
     at: Literal["shipped_at", "produced_at"]
     again_every: int | None
@@ -40,6 +44,10 @@ class DecisionRule:
     inspection_finds: float
     inspections_per_day: float | None
     tiers: dict[str, Costs] = field(default_factory=dict)
+    explore_share: float = 0.0
+    explore_band: float = 0.25
+    certify: float = 0.05
+    confidence: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -49,3 +57,19 @@ class Rules:
     label: LabelRule
     decision: DecisionRule
     known_until: int | None
+
+
+@dataclass(frozen=True)
+class ModelRule:
+    """How a site's models are made; what is not stated is training's own.
+
+    `groups`: the feature groups in use, (): all; `parameters`: LightGBM's; `boosters`: fits that are averaged.
+    `keep_apart`: what must not be on both sides of a block's start in a second evaluation, "": none is made.
+    `protected`: segments, like "tier:A", that a new champion must not serve worse.
+    """
+
+    groups: tuple[str, ...] = ()
+    parameters: dict[str, float | int | str | bool] = field(default_factory=dict)
+    boosters: int = 1
+    keep_apart: str = ""
+    protected: tuple[str, ...] = ()

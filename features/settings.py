@@ -108,12 +108,33 @@ class DecisionSettings(_Section):
     cost_of_hold: float = Field(default=1500.0, ge=0)
     inspection_finds: float = Field(default=0.9, ge=0, le=1)
     inspections_per_day: float | None = Field(default=None, gt=0)
+    explore_share: float = Field(default=0.0, ge=0, le=0.2)
+    explore_band: float = Field(default=0.25, gt=0, le=1)
+    certify: float = Field(default=0.05, gt=0, lt=1)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
     tier: dict[str, CostSettings] = {}
 
     @model_validator(mode="after")
     def _readable_duration(self) -> Self:
         if self.again_every is not None and duration(self.again_every) <= 0:
             raise ValueError("again_every must be longer than nothing")
+        return self
+
+
+class ModelSettings(_Section):
+    """`[model]`"""
+
+    groups: list[Literal["production", "supplier", "field", "own", "actions", "surveys"]] = []
+    parameters: dict[str, float | int | str | bool] = {}
+    boosters: int = Field(default=1, ge=1, le=20)
+    keep_apart: Literal["", "lot", "supplier_lot", "supplier", "product", "customer", "line"] = ""
+    protected: list[str] = []
+
+    @model_validator(mode="after")
+    def _readable_segments(self) -> Self:
+        for name in self.protected:
+            if name.partition(":")[0] not in ("product", "supplier", "tier") or not name.partition(":")[2]:
+                raise ValueError(f'protected: "{name}" is not a segment like "product:P3", "supplier:V01" or "tier:A"')
         return self
 
 
@@ -153,6 +174,7 @@ class Settings(_Section):
     tables: dict[str, Source] = {}
     label: LabelSettings = LabelSettings()
     decision: DecisionSettings = DecisionSettings()
+    model: ModelSettings = ModelSettings()
     serving: ServingSettings = ServingSettings()
 
     @model_validator(mode="after")
@@ -186,6 +208,7 @@ def _names_in(section: tuple[int | str, ...]) -> list[str]:
         "sql": SqlSettings,
         "tables": Source,
         "label": LabelSettings,
+        "model": ModelSettings,
         "serving": ServingSettings,
         "decision": CostSettings if len(section) > 1 else DecisionSettings,
     }

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from features.asof import DAY, HOUR, MINUTE
 from features.errors import SettingsError
-from features.rules import Costs, DecisionRule, LabelRule, Rules
+from features.rules import Costs, DecisionRule, LabelRule, ModelRule, Rules
 from features.settings import DecisionSettings, LabelSettings, Settings, Source, duration, fault, nearest
 from features.times import read_moment
 
@@ -52,6 +52,7 @@ class Site:
     rescore_every: int = HOUR
     stale: Mapping[str, int] = field(default_factory=dict)
     """By table, the age in microseconds from which it is stale."""
+    model: ModelRule = field(default_factory=ModelRule)
 
 
 def read_site(folder: Path, environ: Mapping[str, str]) -> Site:
@@ -93,6 +94,13 @@ def read_site(folder: Path, environ: Mapping[str, str]) -> Site:
         refresh_every=duration(settings.serving.refresh_every),
         rescore_every=duration(settings.serving.rescore_every),
         stale=settings.serving.stale,
+        model=ModelRule(
+            tuple(settings.model.groups),
+            settings.model.parameters,
+            settings.model.boosters,
+            settings.model.keep_apart,
+            tuple(settings.model.protected),
+        ),
     )
 
 
@@ -231,6 +239,10 @@ def _rules(settings: Settings, file: Path) -> Rules:
             inspection_finds=decision.inspection_finds,
             inspections_per_day=decision.inspections_per_day,
             tiers=tiers,
+            explore_share=decision.explore_share,
+            explore_band=decision.explore_band,
+            certify=decision.certify,
+            confidence=decision.confidence,
         ),
         known_until=_moment(settings.site.known_until, settings.site.timezone, file),
     )

@@ -14,14 +14,23 @@ from features.histories import Histories
 from features.judgements import judge
 from features.output import times, write_table
 from features.rules import Rules
-from training.fit import Known
+from training.known import Known
 from training.labels import label
-from training.model import Model, Progress, fit_model
+from training.model import Model, fit_model
+from training.recipe import Recipe
+from training.tables import Progress
 from training.walk import walk_forward
 
 
 def backtest(
-    histories: Histories, rules: Rules, *, start: int, until: int, step: int, progress: Progress, seed: int = 0
+    histories: Histories,
+    rules: Rules,
+    *,
+    start: int,
+    until: int,
+    step: int,
+    progress: Progress,
+    recipe: Recipe | None = None,
 ) -> "pa.Table":
     """Every eligible judgement with `as_of` in [start, the data's cut), one row each, in order of time.
 
@@ -40,7 +49,7 @@ def backtest(
 
     def fit(known: Known) -> Model:
         progress("backtest", sum(1 for moment in steps if before(moment, known.until)) + 1, len(steps))
-        return fit_model(known, seed=seed)
+        return fit_model(known, recipe)
 
     for block in walk_forward(judged, past, rules, starts=steps, fit=fit):
         some = judged.take(block.rows)
@@ -66,10 +75,18 @@ def backtest(
 
 
 def write_backtest(
-    out: Path, histories: Histories, rules: Rules, *, start: int, until: int, step: int, progress: Progress
+    out: Path,
+    histories: Histories,
+    rules: Rules,
+    *,
+    start: int,
+    until: int,
+    step: int,
+    progress: Progress,
+    recipe: Recipe | None = None,
 ) -> dict[str, Any]:
     """Writes the table of `backtest` into `out`; what is in it, in numbers."""
-    table = backtest(histories, rules, start=start, until=until, step=step, progress=progress)
+    table = backtest(histories, rules, start=start, until=until, step=step, progress=progress, recipe=recipe)
     write_table(table, out)
     labelled = table.num_rows - table["failed"].null_count
     return {"out": str(out), "judgements": table.num_rows, "labelled": labelled, "steps": steps_by_model(table)}

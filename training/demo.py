@@ -30,7 +30,8 @@ from features.times import read_moment, written
 from training.backtest import write_backtest
 from training.evaluate import evaluate
 from training.factory import SITE, TIMEZONE, make_factory
-from training.model import Progress, score_out_of_time
+from training.model import score_out_of_time
+from training.tables import Progress
 from training.train import Trained
 
 HOST, PORT = "127.0.0.1", 8000
@@ -127,7 +128,7 @@ def ladder(trained: Trained, folder: Path, *, progress: Progress) -> dict[str, A
     """Average precision of production history alone, of ours, and of the generator's own probability, out of time."""
     model, evaluation = trained.model, trained.evaluation
     judged = model.known.judgements.take(evaluation.rows)
-    alone = score_out_of_time(model.known, seed=0, parts=("production",), progress=progress)
+    alone = score_out_of_time(model.known, model.recipe.but(parts=("production",)), progress=progress)
     risk = dict(zip(alone.rows.tolist(), alone.risk.tolist(), strict=True))
     truth = pa.parquet.read_table(folder / "truth.parquet").to_pydict()
     own = dict(zip(truth["lot_id"], truth["probability"], strict=True))

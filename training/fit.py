@@ -1,4 +1,4 @@
-"""One fit: what was known by a cut, its labels, its layout, and LightGBM's trees on it."""
+"""LightGBM's trees on a sample."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,18 +7,12 @@ import lightgbm
 import numpy as np
 
 from features.asof import Array
-from features.build import PARTS, build_features, choose_layout, columns
 from features.card import FeatureSpec
-from features.delay import data_cut
 from features.dictionary import family_of
-from features.errors import CannotTrain
-from features.histories import Histories
-from features.judgements import Judgements, judge
 from features.layout import Layout
-from features.rules import Rules
-from training.labels import Labels, label
-
-MIN_FAILURES = 10  # of failed and of good lots alike; below it trees learn the few lots by heart
+from training.known import Known
+from training.recipe import Recipe
+from training.sample import Sample, sample_of
 
 ONE_THREAD = 2_000_000  # values; below it a second thread waits longer than it works, and far longer on a busy machine
 
@@ -43,92 +37,69 @@ PARAMETERS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Known:
-    """What can be learned by `until`: judgements with their labels, and the histories known before it."""
-
-    histories: Histories
-    rules: Rules
-    until: int
-    judgements: Judgements
-    labels: Labels
-
-
-@dataclass(frozen=True)
 class Trees:
-    """A fitted booster and the layout its matrix follows."""
+    """A fitted booster and the sample it was fitted on."""
 
-    layout: Layout
+    sample: Sample
     booster: lightgbm.Booster
-    matrix: Array
-    failed: Array
-    rows: Array
+
+    @property
+    def layout(self) -> Layout:
+        return self.sample.layout
 
     @property
     def features(self) -> list[FeatureSpec]:
-        return columns(self.layout)
+        return self.sample.features
 
     @property
-    def base_rate(self) -> float:
-        return float((self.failed.sum() + 0.5) / (len(self.failed) + 1))
+    def matrix(self) -> Array:
+        return self.sample.matrix
+
+    @property
+    def rows(self) -> Array:
+        return self.sample.rows
+
+    def margins(self, matrix: Array, rounds: tuple[int, ...]) -> Array:
+        """Log odds by number of rounds, float64, shape (rows, len(rounds))."""
+        threads = 1 if matrix.size < ONE_THREAD else 0
+        scores = [
+            self.booster.predict(matrix, raw_score=True, num_iteration=number, num_threads=threads) for number in rounds
+        ]
+        return np.stack([np.asarray(score) for score in scores], axis=1)
 
 
-def known_by(histories: Histories, rules: Rules, *, until: int) -> Known:
-    """Forgets what was not known strictly before `until`, judges the lots and labels them."""
-    past = histories.known_before(until)
-    judged = judge(past, rules, until=data_cut(past, rules, until=until))
-    return Known(past, rules, until, judged, label(judged, past, rules, until=until))
+def fit_trees(known: Known, *, rounds: int, recipe: Recipe | None = None) -> Trees:
+    """Fits on what is known. CannotTrain where that is too little."""
+    recipe = recipe or Recipe()
+    return trees_of(sample_of(known, recipe), rounds=rounds, recipe=recipe)
 
 
-def fit_trees(
-    known: Known, *, rounds: int, seed: int, parts: tuple[str, ...] = PARTS, parameters: dict[str, Any] | None = None
-) -> Trees:
-    """Fits on the mature judgements. CannotTrain where there are too few of either kind."""
-    rows = known.labels.usable
-    failed = known.labels.failed[rows].astype(np.float64)
-    failures, good = int(failed.sum()), int(len(failed) - failed.sum())
-    if min(failures, good) < MIN_FAILURES:
-        raise CannotTrain(
-            f"{len(rows)} mature judgements of {len(known.judgements)}, {failures} failed and {good} held up: "
-            f"at least {MIN_FAILURES} of each are needed. Wait, or look at [label] and [decision]."
-        )
-    layout = choose_layout(known.histories, known.until, rules=known.rules, parts=parts)
-    matrix = build_features(known.judgements.take(rows), known.histories, layout).matrix
-    booster = boost(matrix, failed, columns(layout), rounds=rounds, seed=seed, parameters=parameters)
-    return Trees(layout, booster, matrix, failed, rows)
+def trees_of(sample: Sample, *, rounds: int, recipe: Recipe) -> Trees:
+    """Fits on a sample."""
+    return Trees(sample, boost(sample, rounds=rounds, recipe=recipe))
+
+
+def boost(sample: Sample, *, rounds: int, recipe: Recipe) -> lightgbm.Booster:
+    """LightGBM on a matrix, the same trees for the same input byte for byte."""
+    data = lightgbm.Dataset(
+        sample.matrix,
+        sample.failed,
+        feature_name=[feature.name for feature in sample.features],
+        categorical_feature=[place for place, feature in enumerate(sample.features) if feature.type == "category"],
+        free_raw_data=True,
+    )
+    chosen = {
+        **PARAMETERS,
+        "num_threads": 1 if sample.matrix.size < ONE_THREAD else 0,
+        "min_data_in_leaf": min(max(len(sample.failed) // LEAF_SHARE, 15), 60),
+        "monotone_constraints": [_direction(feature) for feature in sample.features],
+        **recipe.parameters,
+        "seed": recipe.seed,
+    }
+    return lightgbm.train(chosen, data, num_boost_round=rounds)
 
 
 def _direction(feature: FeatureSpec) -> int:
     """+1 where engineering says that a higher value is riskier, -1 lower; 0 where it does not know."""
     family = family_of(feature)
     return 0 if family is None or feature.type == "category" else family.direction
-
-
-def boost(
-    matrix: Array,
-    failed: Array,
-    features: list[FeatureSpec],
-    *,
-    rounds: int,
-    seed: int,
-    parameters: dict[str, Any] | None = None,
-) -> lightgbm.Booster:
-    """LightGBM on a matrix, the same trees for the same input byte for byte."""
-    data = lightgbm.Dataset(
-        matrix,
-        failed,
-        feature_name=[feature.name for feature in features],
-        categorical_feature=[place for place, feature in enumerate(features) if feature.type == "category"],
-        free_raw_data=True,
-    )
-    threads = 1 if matrix.size < ONE_THREAD else 0
-    directions = [_direction(feature) for feature in features]
-    leaf = min(max(len(failed) // LEAF_SHARE, 15), 60)
-    chosen = {
-        **PARAMETERS,
-        "num_threads": threads,
-        "min_data_in_leaf": leaf,
-        "monotone_constraints": directions,
-        **(parameters or {}),
-        "seed": seed,
-    }
-    return lightgbm.train(chosen, data, num_boost_round=rounds)

@@ -1,33 +1,29 @@
 """`lotrisk train`: from histories to a registered version, with the figures it has to be believed by."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from rich.table import Table
 
-from features.asof import DAY, Array, before
-from features.build import build_features, groups_of
+from features.asof import before
+from features.build import build_features
 from features.bundle import Bundle
-from features.card import ModelCard, code_fingerprint, iso
-from features.familiar import Familiar
 from features.histories import Histories
 from features.layout import Layout
 from features.output import write_text
 from features.site import Site
-from training import plots
 from training.champion import SharedJudgements, Verdict, may_promote
-from training.evaluate import Capacity, Figures, evaluate, figures_rows, figures_table, log_losses
-from training.familiar import measure_familiar
-from training.fingerprint import fingerprints
-from training.fit import PARAMETERS, known_by
-from training.model import Model, Progress, fit_model, time_blocks
+from training.describe import card_of, metrics_of, parameters_of, plots_of, reference_of, spread, tags_of
+from training.evaluate import figures_rows, figures_table, log_losses
+from training.evaluation import Evaluation, evaluate_model
+from training.known import known_by
+from training.model import Model, fit_model
+from training.recipe import Recipe
 from training.register import register
-from training.reliability import reliability_bins
+from training.tables import Progress
 
-REFERENCE_ROWS = 10_000  # with 2,000 and as many lots a month only 14 % of unchanged sites are found to be so
 GOLDEN_ROWS = 8
 
 
@@ -43,7 +39,7 @@ class Trained:
     rounds: int
     rate: str
     model: Model
-    evaluation: "Evaluation"
+    evaluation: Evaluation
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -69,31 +65,31 @@ class Trained:
         return [", ".join(facts), first, *(f"- {reason}" for reason in (*self.verdict.reasons, *self.verdict.void))]
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Mature judgements with out-of-time scores: `rows` of the judgements, what each would have been told."""
-
-    rows: Array
-    failed: Array
-    block: Array
-    risks: dict[str, Array]
-    strongest: Array
-    figures: Mapping[str, Figures]
-
-
 def train(
-    site: Site, histories: Histories, *, until: int, champion: Bundle | None, seed: int = 0, progress: Progress
+    site: Site,
+    histories: Histories,
+    *,
+    until: int,
+    champion: Bundle | None,
+    recipe: Recipe | None = None,
+    progress: Progress,
 ) -> Trained:
     """Learns from what was known strictly before `until` and registers the version; promotes nothing.
 
     CannotTrain where too little is mature.
     """
     known = known_by(histories, site.rules, until=until)
-    model = fit_model(known, seed=seed, progress=progress)
+    model = fit_model(known, recipe or Recipe.of(site), progress=progress)
+    return keep(site, model, champion=champion, progress=progress)
+
+
+def keep(site: Site, model: Model, *, champion: Bundle | None, progress: Progress) -> Trained:
+    """Evaluates a model and registers it with all that it has to be believed by."""
     progress("evaluate", 1, 1)
     evaluation = evaluate_model(model, site)
-    verdict = _verdict(model, evaluation, champion, seed=seed)
-    card = _card(site, model, evaluation, verdict)
+    verdict = verdict_on(model, evaluation, champion)
+    card = card_of(site, model, evaluation, verdict)
+    rows = figures_rows(evaluation.figures)
     progress("register", 1, 1)
     version = register(
         site.name,
@@ -101,36 +97,22 @@ def train(
         state_dir=site.state_dir,
         model_text=model.trees.booster.model_to_string(),
         card=card,
-        reference=_reference(model),
-        golden=model.trees.matrix[_spread(len(model.trees.matrix), GOLDEN_ROWS)],
-        parameters=_parameters(model, seed),
-        metrics=_metrics(evaluation, model),
-        tags=_tags(card, verdict),
-        figures=_plots(model, evaluation),
-        tables={"figures": pa.Table.from_pylist(figures_rows(evaluation.figures))},
+        reference=reference_of(model),
+        golden=model.trees.matrix[spread(len(model.trees.matrix), GOLDEN_ROWS)],
+        parameters=parameters_of(model),
+        metrics=metrics_of(evaluation, model),
+        tags=tags_of(card, verdict),
+        figures=plots_of(model, evaluation),
+        tables={"figures": pa.Table.from_pylist(rows)},
     )
     write_text(site.state_dir / "rate", model.rate + "\n")
     table = figures_table(evaluation.figures, judgements=len(evaluation.rows), failures=int(evaluation.failed.sum()))
-    rows = figures_rows(evaluation.figures)
-    return Trained(version, verdict, rows, table, known.labels.describe(), model.rounds, model.rate, model, evaluation)
+    label = model.known.labels.describe()
+    return Trained(version, verdict, rows, table, label, model.rounds, model.rate, model, evaluation)
 
 
-def evaluate_model(model: Model, site: Site) -> Evaluation:
-    """The figures of the model and of what it has to beat, on mature judgements scored before their time."""
-    known, scored = model.known, model.out_of_time
-    place = np.flatnonzero(np.isin(scored.rows, known.labels.usable))
-    rows = scored.rows[place]
-    as_of = known.judgements.as_of[rows]
-    failed, block = known.labels.failed[rows] == 1, time_blocks(as_of)
-    per_day = site.rules.decision.inspections_per_day
-    capacity = None if per_day is None else Capacity(day=as_of // DAY, per_day=per_day)
-    risks = {"model": scored.risk[place], "base rate": scored.base_rate[place]}
-    risks |= {name: values[place] for name, values in scored.rates.items()}
-    figures = {name: evaluate(risk, failed, block, capacity=capacity) for name, risk in risks.items()}
-    return Evaluation(rows, failed, block, risks, scored.strongest[place], figures)
-
-
-def _verdict(model: Model, evaluation: Evaluation, champion: Bundle | None, *, seed: int) -> Verdict:
+def verdict_on(model: Model, evaluation: Evaluation, champion: Bundle | None) -> Verdict:
+    """Whether the rule lets it be promoted, and why."""
     failed, risks = evaluation.failed, evaluation.risks
     shared = None
     if champion is not None:
@@ -154,100 +136,5 @@ def _verdict(model: Model, evaluation: Evaluation, champion: Bundle | None, *, s
         failed=failed,
         block=evaluation.block,
         champion=shared,
-        seed=seed,
+        seed=model.recipe.seed,
     )
-
-
-def _card(site: Site, model: Model, evaluation: Evaluation, verdict: Verdict) -> ModelCard:
-    known, rules = model.known, site.rules
-    return ModelCard(
-        site=site.name,
-        trained_until=known.until,
-        cut=known.labels.cut,
-        features=model.trees.features,
-        layout=model.trees.layout.as_dict(),
-        label={**asdict(rules.label), **known.labels.describe()},
-        decision=asdict(rules.decision),
-        calibration=model.calibration.as_dict(),
-        rounds=model.rounds,
-        parameters=dict(PARAMETERS),
-        figures={str(row["name"]): row for row in figures_rows(evaluation.figures)}
-        | {"reliability": _reliability(evaluation)},
-        champion={"promote": verdict.promote, "reasons": [*verdict.reasons, *verdict.void]},
-        data=fingerprints(known.histories),
-        code=code_fingerprint(),
-        familiar=_familiar(model).as_dict(),
-    )
-
-
-def _familiar(model: Model) -> Familiar:
-    trees = model.trees
-    gains = trees.booster.feature_importance("gain")
-    return measure_familiar(trees.features, trees.matrix, gains, model.known.judgements.as_of[trees.rows])
-
-
-def _reliability(evaluation: Evaluation) -> dict[str, Any]:
-    risk, failed = evaluation.risks["model"], evaluation.failed
-    return {"judgements": len(risk), "failures": int(failed.sum()), "bins": reliability_bins(risk, failed)}
-
-
-def _reference(model: Model) -> "pa.Table":
-    """Lots that were trained on, spread over time, with when they were judged: what later lots are compared with.
-
-    Their risk is the one they were given out of time: the model knows what it was fitted on better than later lots.
-    Lots of before the first out-of-time block are left out, unless there are no others.
-    """
-    trees, scored = model.trees, model.out_of_time
-    rows = np.flatnonzero(np.isin(trees.rows, scored.rows))
-    if len(rows):
-        risk = scored.risk[np.argsort(scored.rows)][np.searchsorted(np.sort(scored.rows), trees.rows[rows])]
-    else:
-        rows = np.arange(len(trees.rows))
-        margin = trees.booster.predict(trees.matrix, raw_score=True)
-        risk = model.calibration.apply(np.asarray(margin))
-    chosen = _spread(len(rows), REFERENCE_ROWS)
-    matrix = trees.matrix[rows[chosen]]
-    columns = {spec.name: matrix[:, place] for place, spec in enumerate(trees.features)}
-    as_of = model.known.judgements.as_of[trees.rows[rows[chosen]]]
-    return pa.table({**columns, "risk": risk[chosen], "as_of": as_of})
-
-
-def _spread(size: int, most: int) -> Array:
-    return np.unique(np.linspace(0, size - 1, min(size, most)).round().astype(np.int64))
-
-
-def _parameters(model: Model, seed: int) -> dict[str, Any]:
-    label = {f"label_{name}": value for name, value in asdict(model.known.rules.label).items()}
-    return {**PARAMETERS, **label, "rounds": model.rounds, "seed": seed, "calibration": model.calibration.kind}
-
-
-def _metrics(evaluation: Evaluation, model: Model) -> dict[str, float]:
-    metrics: dict[str, float] = {"judgements": len(evaluation.rows), "failures": float(evaluation.failed.sum())}
-    for row in figures_rows(evaluation.figures):
-        prefix = "" if row["name"] == "model" else f"{row['name']}/".replace(" ", "_")
-        metrics |= {f"{prefix}{key}": float(value) for key, value in row.items() if isinstance(value, float)}
-    described = model.known.labels.describe()
-    return metrics | {key: float(described[key]) for key in ("immature_share", "delay_days")}
-
-
-def _tags(card: ModelCard, verdict: Verdict) -> dict[str, str]:
-    tags = {"until": iso(card.trained_until), "cut": iso(card.cut), "code": card.code}
-    tags |= {"promotable": str(verdict.promote).lower(), "reason": " ".join([*verdict.reasons, *verdict.void])}
-    for table, print_ in card.data.items():
-        tags |= {f"data.{table}.rows": str(print_["rows"]), f"data.{table}.sha256": print_["sha256"]}
-    return tags
-
-
-def _plots(model: Model, evaluation: Evaluation) -> dict[str, Any]:
-    gain = model.trees.booster.feature_importance("gain")
-    shares: dict[str, float] = {}
-    start = 0
-    for group in groups_of(model.trees.layout):
-        size = len(group.columns(model.trees.layout))
-        shares[group.__name__.rsplit(".", 1)[1]] = float(gain[start : start + size].sum() / max(gain.sum(), 1e-12))
-        start += size
-    drawn: dict[str, Any] = {"gain_by_group": plots.gain_by_group(shares)}
-    if evaluation.failed.any() and not evaluation.failed.all():
-        drawn["precision_recall"] = plots.precision_recall(evaluation.risks, evaluation.failed)
-        drawn["reliability"] = plots.reliability(evaluation.risks["model"], evaluation.failed)
-    return drawn

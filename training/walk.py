@@ -1,7 +1,7 @@
 """Walking forward through time: a block is scored by what was learned before it began."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -11,12 +11,15 @@ from features.errors import CannotTrain
 from features.histories import Histories
 from features.judgements import Judgements
 from features.rules import Rules
-from training.fit import Known, known_by
+from training.known import Known, known_by
 
 BLOCKS = 12
 FIRST_SHARE = 0.1  # of the mature judgements come before the first block; blocks too early to learn from say so
 
 M = TypeVar("M")
+
+Apart = Callable[[Known, Judgements], Array]
+"""From what is known by a block's start and the block's judgements: which of the known ones to leave out, bool."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,21 @@ def walk_forward(
     *,
     starts: Sequence[int],
     fit: Callable[[Known], M],
+    apart: Apart | None = None,
 ) -> Iterator[Block[M]]:
     """For each block: `fit` on what was known strictly before its start, judgements mature by then.
 
-    That is the embargo, and there is no other. The last block has no end. Blocks without judgements are left out.
+    That is the embargo, and there is no other, but for what `apart` keeps from both sides of a block's start on
+    request. The last block has no end. Blocks without judgements are left out.
     """
     for start, end in zip(starts, [*starts, FOREVER][1:], strict=True):
         rows = np.flatnonzero(within(judgements.as_of, start, end))
         if not len(rows):
             continue
         known = known_by(histories, rules, until=start)
+        if apart is not None:
+            left_out = apart(known, judgements.take(rows))
+            known = replace(known, labels=replace(known.labels, mature=known.labels.mature & ~left_out))
         try:
             yield Block(start, rows, known, fit(known))
         except CannotTrain as too_little:

@@ -19,11 +19,12 @@ from typing import Any
 from plant import RULES, UNTIL, made_plant
 
 from features.asof import DAY
-from features.build import columns
 from features.histories import Histories
 from features.site import Site
-from training.fit import boost, fit_trees, known_by
+from training.fit import boost, fit_trees
+from training.known import known_by
 from training.model import DEFAULT_ROUNDS, ROUNDS
+from training.recipe import Recipe
 from training.train import train
 
 
@@ -48,20 +49,22 @@ def main() -> None:
 
 def one_fit(histories: Histories, *, rounds: int, repeats: int, parameters: dict[str, Any]) -> float:
     """Seconds of bare training."""
-    knowing, fitting, training = [], [], []
+    recipe, knowing, fitting, training = Recipe(parameters=parameters), [], [], []
     for repeat in range(repeats):
         start = perf_counter()
         known = known_by(histories, RULES, until=UNTIL - (repeat + 1) * DAY)  # nothing is sorted yet
         judged = perf_counter()
-        trees = fit_trees(known, rounds=rounds, seed=0, parameters=parameters)
+        trees = fit_trees(known, rounds=rounds, recipe=recipe)
         fitted = perf_counter()
-        again = boost(trees.matrix, trees.failed, columns(trees.layout), rounds=rounds, seed=0, parameters=parameters)
+        again = boost(trees.sample, rounds=rounds, recipe=recipe)
         training.append(perf_counter() - fitted)
         knowing.append(judged - start)
         fitting.append(fitted - judged)
         if again.model_to_string() != trees.booster.model_to_string():
             raise SystemExit("the bare training made other trees")
-    shape = f"{len(trees.failed):,} lots x {trees.matrix.shape[1]} columns, {trees.failed.mean():.1%} failed"
+    shape = (
+        f"{len(trees.sample.failed):,} lots x {trees.matrix.shape[1]} columns, {trees.sample.failed.mean():.1%} failed"
+    )
     overhead = median(fit / bare for fit, bare in zip(fitting, training, strict=True))
     known_too = median((k + fit) / bare for k, fit, bare in zip(knowing, fitting, training, strict=True))
     print(f"{shape}, {rounds} rounds: lightgbm.train {median(training):.1f} s, fit {median(fitting):.1f} s")

@@ -17,13 +17,14 @@ import pyarrow.parquet
 from features.asof import Array
 from features.reading import read_histories
 from features.site import read_site
-from training import train
 from training.bootstrap import paired_difference
 from training.evaluate import evaluate, log_losses
+from training.evaluation import Evaluation, evaluate_model
 from training.factory import TIMEZONE, make_factory
-from training.fit import known_by
+from training.known import known_by
 from training.model import fit_model, score_out_of_time
-from training.train import Evaluation, evaluate_model
+from training.recipe import Recipe
+from training.train import verdict_on
 
 SEEDS = (0, 1, 2, 3, 4)
 COLUMNS = (
@@ -58,9 +59,9 @@ def figures(folder: Path, *, seed: int, today: date) -> list[str]:
     until = int(datetime.combine(today, time(), ZoneInfo(TIMEZONE)).timestamp()) * 1_000_000
     known = known_by(read_histories(site, now=until).histories, site.rules, until=until)
     print(f"factory {seed}: {len(known.judgements):,} judgements", file=sys.stderr)
-    model = fit_model(known, seed=0)
+    model = fit_model(known)
     found = evaluate_model(model, site)
-    alone = score_out_of_time(known, seed=0, parts=("production",))
+    alone = score_out_of_time(known, Recipe(parts=("production",)))
     by_row = dict(zip(alone.rows.tolist(), alone.risk.tolist(), strict=True))
     truth = pyarrow.parquet.read_table(folder / "truth.parquet").to_pydict()
     by_lot = dict(zip(truth["lot_id"], truth["probability"], strict=True))
@@ -74,7 +75,7 @@ def figures(folder: Path, *, seed: int, today: date) -> list[str]:
         f"{log_losses(found.risks['model'], found.failed).mean():.3f}",
         against(found, log_losses(found.risks["base rate"], found.failed)),
         against(found, log_losses(found.strongest, found.failed)),
-        "yes" if train._verdict(model, found, None, seed=0).promote else "no",
+        "yes" if verdict_on(model, found, None).promote else "no",
     ]
 
 

@@ -13,9 +13,9 @@ from training import train
 from training.bootstrap import Figure, paired_difference
 from training.champion import MIN_FAILURES, Verdict
 from training.evaluate import log_losses
-from training.fit import known_by
+from training.evaluation import Evaluation, evaluate_model
+from training.known import known_by
 from training.model import fit_model
-from training.train import Evaluation, evaluate_model
 
 LOTRISK = Path(__file__).parents[3] / "shared" / "data"
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -30,9 +30,9 @@ pytestmark = pytest.mark.skipif(
 def outcome(name: str) -> tuple[Evaluation, Verdict]:
     """What `lotrisk train` would find and decide, without registering it."""
     site = read_site(EXPERIMENTS / name, {})
-    model = fit_model(known_by(read_histories(site, now=NOW).histories, site.rules, until=NOW), seed=0)
+    model = fit_model(known_by(read_histories(site, now=NOW).histories, site.rules, until=NOW))
     evaluation = evaluate_model(model, site)
-    return evaluation, train._verdict(model, evaluation, None, seed=0)
+    return evaluation, train.verdict_on(model, evaluation, None)
 
 
 def against(evaluation: Evaluation, name: str) -> Figure:

@@ -19,7 +19,8 @@ from features.times import read_moment
 from training.factory import make_factory
 from training.familiar import measure_familiar
 from training.fingerprint import fingerprints
-from training.fit import PARAMETERS, fit_trees, known_by
+from training.fit import PARAMETERS, fit_trees
+from training.known import known_by
 
 TODAY = date(2026, 9, 1)
 UNTIL = read_moment("2026-01-01T00:00:00Z", "UTC")
@@ -37,7 +38,7 @@ def fit(folder: Path, *, until: int, version: str = "1") -> None:
     """Trains a version on what was known before `until`, and makes it champion."""
     site = read_site(folder, {})
     known = known_by(read_histories(site, now=until).histories, site.rules, until=until)
-    trees = fit_trees(known, rounds=40, seed=0)
+    trees = fit_trees(known, rounds=40)
     gains = trees.booster.feature_importance("gain")
     familiar = measure_familiar(trees.features, trees.matrix, gains, known.judgements.as_of[trees.rows])
     card = ModelCard(

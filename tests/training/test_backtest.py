@@ -15,7 +15,7 @@ from tests.command import few_trees
 from tests.tiny_site import ORIGIN, Rows, day, histories
 from tests.training.learnable import learnable
 from training.backtest import backtest, steps_by_model
-from training.fit import known_by
+from training.known import known_by
 from training.model import fit_model
 
 __all__ = ["few_trees"]

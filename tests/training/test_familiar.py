@@ -21,7 +21,8 @@ from tests.toy_model import MLFLOW_WARNS
 from training import familiar
 from training.factory import make_factory
 from training.familiar import measure_familiar
-from training.fit import fit_trees, known_by
+from training.fit import fit_trees
+from training.known import known_by
 
 pytestmark = MLFLOW_WARNS
 __all__ = ["few_trees", "registry"]
@@ -146,7 +147,7 @@ def told(site: Path, held_out: str, *, gone: bool) -> tuple[float, float]:
     judged = whole.judgements
     until = int(np.quantile(judged.as_of, 0.7))
     known = known_by(without(histories, held_out) if gone else histories, read.rules, until=until)
-    trees = fit_trees(known, rounds=30, seed=0)
+    trees = fit_trees(known, rounds=30)
     gains = trees.booster.feature_importance("gain")
     found = measure_familiar(trees.features, trees.matrix, gains, known.judgements.as_of[trees.rows])
     later = judged.take(np.flatnonzero(~before(judged.as_of, until)))

@@ -13,8 +13,10 @@ from features.groups.field import RATES
 from tests.command import few_trees
 from tests.tiny_site import day, histories
 from tests.training.learnable import learnable
-from training.fit import Known, known_by
-from training.model import Model, fit_model, score_out_of_time, strongest_rate, time_blocks
+from training.forecast import strongest_rate
+from training.known import Known, known_by
+from training.model import Model, fit_model, score_out_of_time, time_blocks
+from training.recipe import Recipe
 
 __all__ = ["few_trees"]
 
@@ -58,7 +60,7 @@ def test_the_same_input_gives_the_same_model_byte_for_byte(model: Model) -> None
 
 
 def test_another_seed_gives_another_model(model: Model) -> None:
-    assert fit_model(known(), seed=1).trees.booster.model_to_string() != model.trees.booster.model_to_string()
+    assert fit_model(known(), Recipe(seed=1)).trees.booster.model_to_string() != model.trees.booster.model_to_string()
 
 
 def test_the_refit_learns_from_all_that_is_mature(model: Model) -> None:
@@ -79,7 +81,7 @@ def test_no_judgements_have_no_risk(model: Model) -> None:
     none = model.known.judgements.take(np.empty(0, dtype=np.int64))
     assert model.risk(none, model.known.histories).shape == (0,)
     empty = known(until=day(1))
-    assert len(score_out_of_time(empty, seed=0).rows) == 0
+    assert len(score_out_of_time(empty).rows) == 0
 
 
 def test_what_comes_after_a_block_does_not_change_its_scores(model: Model) -> None:
@@ -87,7 +89,7 @@ def test_what_comes_after_a_block_does_not_change_its_scores(model: Model) -> No
     start = day(200)
     rows, rule = learnable()
     changed = histories(rows | {"returns": [spoilt(row, start) for row in rows["returns"]]}, rule)
-    other = score_out_of_time(known_by(changed, rule, until=UNTIL), seed=0)
+    other = score_out_of_time(known_by(changed, rule, until=UNTIL))
     as_of, scored = model.known.judgements.as_of, model.out_of_time
     before = as_of[scored.rows] < start
     assert before.sum() > 50

@@ -15,7 +15,7 @@ from features.rules import Rules
 from features.verdicts import window_end
 from tests.tiny_site import day, histories
 from tests.training.learnable import learnable
-from training.fit import Known, known_by
+from training.known import Known, known_by
 from training.walk import Block, block_starts, walk_forward
 
 UNTIL = day(400)
