@@ -2,7 +2,6 @@
 
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from features.errors import ContractViolation, SettingsError, SourceUnreachable
-from features.terminal import OneLineFaults, console, lot_ids, print_json, progress, result
+from features.terminal import AS_JSON, SITE, OneLineFaults, console, lot_ids, print_json, progress, result
+from serving.version_commands import challenge, models, promote, rollback
 
 if TYPE_CHECKING:
     from features.reading import Reading
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from serving.monitor import Monitored
     from training.train import Trained
 
-SITE = click.argument("site", type=click.Path(path_type=Path))
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="A .csv or .parquet file.")
 
 
@@ -31,6 +29,10 @@ def main() -> None:
     A SITE is a folder with a lotrisk.toml; `lotrisk init` writes one. Dates are the start of the day in the site's
     time zone; times may carry an offset.
     """
+
+
+for _command in (models, promote, challenge, rollback):
+    main.add_command(_command)
 
 
 @main.command()
@@ -72,13 +74,34 @@ def check(site: Path, as_json: bool) -> None:
 @SITE
 @click.option("--until", help="Learn only from what was known strictly before this moment. Default: now.")
 @click.option("--seed", default=0, show_default=True, help="Of the trees and the bootstrap.")
+@click.option("--keep-apart", help="Evaluate a second time, with e.g. no supplier_lot both learned from and foretold.")
 @AS_JSON
-def train(site: Path, until: str | None, seed: int, as_json: bool) -> None:
+def train(site: Path, until: str | None, seed: int, keep_apart: str | None, as_json: bool) -> None:
     """Train, evaluate and register a version; promote it if the rule allows."""
     settings = _site(site)
+    if keep_apart is not None:
+        from training.apart import asked_apart
+
+        settings = asked_apart(settings, keep_apart)
     trained, promoted = _train(settings, _read(settings), until=_moment(until, settings), seed=seed, quiet=as_json)
     if as_json:
         print_json({**trained.facts, "promoted": promoted})
+
+
+@main.command()
+@SITE
+@click.argument("first")
+@click.argument("second")
+@AS_JSON
+def compare(site: Path, first: str, second: str, as_json: bool) -> None:
+    """Say whether two versions differ beyond noise, on the lots that both scored before their time."""
+    from training.compare import compare as job
+
+    found = job(_site(site), first, second)
+    if as_json:
+        print_json(found.facts)
+        return
+    click.echo("\n".join(found.lines))
 
 
 @main.command()
@@ -133,45 +156,39 @@ def score(site: Path, as_of: str | None, lots: str | None, most: int, out: Path,
 
 @main.command()
 @SITE
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--restart", is_flag=True, help="Forget what an earlier run of this experiment has done.")
 @AS_JSON
-def models(site: Path, as_json: bool) -> None:
-    """List the registered versions, which is champion, and why each was or was not promoted."""
-    from dataclasses import asdict
+def experiment(site: Path, file: Path, restart: bool, as_json: bool) -> None:
+    """Try what FILE names, compare it walking forward, and register the winner as a version.
 
-    from serving.registry import versions, versions_table
+    FILE is a TOML file: a search space, label treatments, what to leave out, seeds. A run that was interrupted goes on.
+    """
+    from features.champion import read_scorer
+    from training.experiment import experiment as job
+    from training.experiment_file import read_experiment
 
     settings = _site(site)
-    found = versions(settings.name, tracking_uri=settings.tracking_uri, state_dir=settings.state_dir)
+    name, asked = read_experiment(file)
+    until = asked.experiment.until
+    champion, histories = read_scorer(settings.state_dir).bundle, _read(settings).histories
+    with progress() as show:
+        found = job(
+            settings,
+            histories,
+            name,
+            asked,
+            until=_moment(until, settings),
+            stated=until is not None,
+            champion=champion,
+            restart=restart,
+            progress=show,
+        )
     if as_json:
-        print_json([asdict(version) for version in found])
+        print_json(found.facts)
         return
-    console().print(versions_table(settings.name, found))
-
-
-@main.command()
-@SITE
-@click.argument("version")
-@click.option("--reason", default="", help="Why; kept with the version.")
-def promote(site: Path, version: str, reason: str) -> None:
-    """Make VERSION the champion, whatever the rule said of it."""
-    from serving.registry import promote as run
-
-    settings = _site(site)
-    before = run(
-        settings.name, version, tracking_uri=settings.tracking_uri, state_dir=settings.state_dir, reason=reason
-    )
-    click.echo(f"version {version} is champion" + (f" in place of {before}" if before else ""))
-
-
-@main.command()
-@SITE
-def rollback(site: Path) -> None:
-    """Make the version that the champion replaced the champion again."""
-    from serving.registry import rollback as run
-
-    settings = _site(site)
-    version = run(settings.name, tracking_uri=settings.tracking_uri, state_dir=settings.state_dir)
-    click.echo(f"version {version} is champion again")
+    console().print(*found.tables, sep="\n")
+    click.echo("\n".join(found.told(site)))
 
 
 @main.command()
@@ -269,24 +286,15 @@ def _train(site: "Site", reading: "Reading", *, until: int, seed: int, quiet: bo
 
 def _monitor(site: "Site", reading: "Reading", out: Path | None) -> "Monitored":
     """Labels come from training, scores from the log: here they meet."""
-    from features.champion import read_scorer
-    from serving.database import migrate, open_database
-    from serving.monitor import monitor as run
+    from serving.monitor import monitor_site
     from serving.performance import Judged
-    from serving.score_log import scores_between
     from training.known import known_by
 
     now = _now()
     known = known_by(reading.histories, site.rules, until=now)
     lots, labels, judged = known.histories.ids["lot"], known.labels, known.judgements
     outcome = Judged(lots, judged.lot, judged.as_of, labels.failed, labels.mature, labels.cut)
-    migrate(site.database_url)
-    engine = open_database(site.database_url)
-    try:
-        bundle, scores = read_scorer(site.state_dir).bundle, partial(scores_between, engine)
-        return run(site, bundle=bundle, scores=scores, judged=outcome, now=now, out=out)
-    finally:
-        engine.dispose()
+    return monitor_site(site, outcome, now=now, out=out)
 
 
 if __name__ == "__main__":

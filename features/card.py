@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import metadata
@@ -46,7 +46,8 @@ class ModelCard:
     `calibration`, `parameters`: as the site, the costs, the calibrator and LightGBM take them. `figures`: metrics
     with `_low` and `_high` beside them. `champion`: {"promote": bool, "reasons": [str]}. `data`:
     {table: {"rows": int, "sha256": str}}. `code`: see `code_fingerprint`. `familiar`: what the sample spans, owned by
-    `features.familiar`. `hashes`: sha256 of the bundle's other files by name, filled by `features.bundle.write_bundle`.
+    `features.familiar`. `doubt`: how far lots' own probabilities lie from their risk, owned by `features.doubt`.
+    `hashes`: sha256 of the bundle's other files by name, filled by `features.bundle.write_bundle`.
     """
 
     site: str
@@ -64,6 +65,7 @@ class ModelCard:
     data: dict[str, Any]
     code: str
     familiar: dict[str, Any]
+    doubt: dict[str, Any] = field(default_factory=dict)
     version: str = ""
     hashes: dict[str, str] = field(default_factory=dict)
 
@@ -105,8 +107,9 @@ class ModelCard:
             )
         for name in ("format", *(f"{time}_iso" for time in _TIMES)):
             content.pop(name, None)
-        if set(content) != {known.name for known in fields(cls)}:
-            odd = sorted(set(content) ^ {known.name for known in fields(cls)})
+        named = {known.name for known in fields(cls)}
+        later = {known.name for known in fields(cls) if known.default_factory is not MISSING}  # an older card lacks them
+        if odd := sorted(set(content) ^ named - (later - set(content))):
             raise BundleRefused(f"card.json has missing or unknown fields: {', '.join(odd)}. Train again.")
         try:
             content["features"] = [FeatureSpec(**feature) for feature in content["features"]]

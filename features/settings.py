@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Literal, Self
 
@@ -12,6 +13,8 @@ from features.contracts import TABLES
 
 STEADY = ("lots", "shipments", "measurements", "supplier_lots", "inspections", "genealogy", "returns", "outcomes")
 """Tables that a running factory adds to all the time."""
+Treatment = Literal["leave_out"]
+"""Of judgements too young to be mature."""
 _UNITS = {"d": DAY, "h": HOUR, "min": MINUTE, "s": SECOND}
 
 
@@ -76,7 +79,7 @@ class LabelSettings(_Section):
     returned_ppm: float | None = Field(default=None, gt=0, le=1_000_000)
     within_days: float | None = Field(default=None, gt=0)
     reporting_days: float = Field(default=30, ge=0)
-    treatment: Literal["leave_out"] = "leave_out"
+    treatment: Treatment = "leave_out"
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -192,12 +195,15 @@ def nearest(name: str, names: Any) -> str:
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
 
 
-def fault(error: ValidationError) -> str:
-    """The first thing wrong, in one line. The value is not repeated: it may be a password."""
+def fault(error: ValidationError, names_in: "Callable[[tuple[int | str, ...]], Iterable[str]] | None" = None) -> str:
+    """The first thing wrong, in one line. The value is not repeated: it may be a password.
+
+    `names_in`: the settings there are in a section, by its place.
+    """
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {place}{nearest(str(first['loc'][-1]), _names_in(first['loc'][:-1]))}"
+        return f"unknown setting {place}{nearest(str(first['loc'][-1]), (names_in or _names_in)(first['loc'][:-1]))}"
     message = first["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
 

@@ -58,9 +58,9 @@ class Forecast:
         self.contender = contender
         self.scored = OutOfTime(places, np.empty((0, len(contender.choices))), none, none, {}, none, places)
 
-    def add(self, table: BlockTable) -> None:
-        """Learns what the block may and scores it."""
-        margin, done = self.contender.learn(table.sample)(table.matrix), self.scored
+    def add(self, table: BlockTable, *, margin: Array | None = None) -> None:
+        """Learns what the block may and scores it; `margin`: where that was done already."""
+        margin, done = self.contender.learn(table.sample)(table.matrix) if margin is None else margin, self.scored
         base = np.full(len(table.rows), table.sample.base_rate)
         place = np.searchsorted(done.rows, table.seen)
         choice, calibration = self.choose(done.margin[place], table.seen_failed, done.block[place])

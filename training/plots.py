@@ -14,7 +14,13 @@ from features.histories import Array
 from training.reliability import reliability_bins
 
 BLUE, GREY = "#1f5a94", "#6b6b6b"
-OTHERS = (("#c8701e", "--"), ("#3d8b5f", "-."), ("#8a5fa8", ":"), ("#a8435a", (0, (6, 2, 1, 2, 1, 2))))
+OTHERS = (
+    ("#c8701e", "--"),
+    ("#3d8b5f", "-."),
+    ("#8a5fa8", ":"),
+    ("#a8435a", (0, (6, 2, 1, 2, 1, 2))),
+    ("#2f8f9d", (0, (1, 1))),
+)
 TICKS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 
 
@@ -27,7 +33,7 @@ def precision_recall(risks: Mapping[str, Array], failed: Array) -> Figure:
     """
     if not np.any(failed):
         raise ValueError("precision and recall need at least one failure. Leave this picture out.")
-    figure, axes = _blank()
+    figure, axes = blank()
     share = float(np.mean(failed))
     axes.axhline(share, color=GREY, lw=1.0, zorder=1, label=f"all lots  {share:.3f}")
     top, model, styles = share, next(iter(risks)), cycle(OTHERS)
@@ -67,7 +73,7 @@ def reliability(risk: Array, failed: Array, *, bins: int = 10) -> Figure:
     """`training.reliability.reliability_bins` as a picture. Raises ValueError without judgements."""
     if not len(risk):
         raise ValueError("reliability needs at least one judgement. Leave this picture out.")
-    figure, axes = _blank(5.2, 5.0)
+    figure, axes = blank(5.2, 5.0)
     found = reliability_bins(risk, failed, bins=bins)
     predicted, observed, low, high = (
         np.array([each[name] for each in found]) for name in ("predicted", "failed_share", "low", "high")
@@ -106,20 +112,22 @@ def reliability(risk: Array, failed: Array, *, bins: int = 10) -> Figure:
     return figure
 
 
-def gain_by_group(shares: Mapping[str, float]) -> Figure:
-    """How much each feature group took part: `shares` of the total gain (0 to 1), the largest on top.
+def gain_by_group(gains: Mapping[str, float]) -> Figure:
+    """How much each feature group took part in the total gain (0 to 1)."""
+    return shares_of(gains, "Share of the trees' total gain")
 
-    Raises ValueError without groups.
-    """
+
+def shares_of(shares: Mapping[str, float], label: str) -> Figure:
+    """Bars of named shares (0 to 1), the largest on top. Raises ValueError without any."""
     if not shares:
-        raise ValueError("gain by group needs at least one feature group. Leave this picture out.")
-    figure, axes = _blank(6.4, 0.7 + 0.34 * len(shares))
+        raise ValueError("bars of shares need at least one name. Leave this picture out.")
+    figure, axes = blank(6.4, 0.7 + 0.34 * len(shares))
     names = sorted(shares, key=lambda name: (shares[name], name))
     bars = axes.barh(names, [shares[name] for name in names], color=BLUE, height=0.7)
     axes.bar_label(bars, [f"{shares[name]:.1%}".replace("%", " %") for name in names], padding=3, size=9)
     axes.spines[["bottom", "left"]].set_visible(False)
     axes.tick_params(left=False, bottom=False, labelbottom=False)
-    axes.set_xlabel("Share of the trees' total gain", loc="left")
+    axes.set_xlabel(label, loc="left")
     axes.margins(x=0.1)
     axes.set_ylim(-0.6, len(names) - 0.4)
     return figure
@@ -138,7 +146,8 @@ def _ticks(limit: float) -> list[float]:
     return kept
 
 
-def _blank(width: float = 6.4, height: float = 4.4) -> tuple[Figure, Axes]:
+def blank(width: float = 6.4, height: float = 4.4) -> tuple[Figure, Axes]:
+    """An empty picture, inches, without a frame above and to the right."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

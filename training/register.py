@@ -3,17 +3,12 @@
 Order: the bundle is written and read back aside, the run and the model are logged, the version is made, and only
 then does its bundle get its place. Cut off anywhere, there is at worst a version without a bundle, and
 `serving.registry` promotes none of those.
-
-Everything goes through an `MlflowClient` of its own: `mlflow.set_tracking_uri` would change the whole process and
-the environment of its children.
 """
 
 import hashlib
-import os
 import pickletools
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -26,38 +21,17 @@ from features.bundle import read_bundle, write_bundle
 from features.card import ModelCard, iso
 from features.errors import RegistryFault
 from features.histories import Array
+from training.runs import client_of, experiment_of, log_run, told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 KINDS = (".csv", ".json", ".lgb", ".parquet", ".png", ".txt", ".yaml", "MLmodel")  # endings of what is registered
 _STARTS = {".parquet": b"PAR1", ".png": b"\x89PNG", ".lgb": b"tree\n"}
-_SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 by default: a person waits four minutes to hear that it is down
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds, 120 by default; asked too soon again, a busy one makes two versions
-}
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Faults of MLflow and of its database as one of ours, without what stands before an address's @."""
-    try:
-        yield
-    except Exception as error:
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        if not isinstance(error, MlflowException | SQLAlchemyError):
-            raise
-        raise RegistryFault.of(error) from None
-
-
-@_told()
+@told()
 def register(
     name: str,
     *,
@@ -83,7 +57,7 @@ def register(
     does not know, ValueError when a file to be kept is no plain data.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
-    client = _client(tracking_uri)
+    client = client_of(tracking_uri)
     _refuse_strange_bundles(client, name, state_dir / "bundles")
     with tempfile.TemporaryDirectory(prefix=".register-", dir=state_dir) as folder:
         made = Path(folder)
@@ -91,10 +65,10 @@ def register(
         read_bundle(made / "bundle")
         _draw(made / "run", figures, tables)
         refuse_pickles(made)
-        run = client.create_run(_experiment(client, name, tracking_uri, state_dir))
+        run = client.create_run(experiment_of(client, name, tracking_uri, state_dir))
         run_id = run.info.run_id
         try:
-            _log(client, run, parameters, metrics, tags)
+            log_run(client, run, parameters, metrics, tags)
             client.log_artifacts(run_id, str(made / "run"))
             version = _log_model(client, name, run_id, made, model_text=model_text, card=card)
             made_bundle = state_dir / "bundles" / version
@@ -141,15 +115,6 @@ def _is_pickle(content: bytes) -> bool:
         return False
 
 
-def _client(tracking_uri: str) -> "MlflowClient":
-    """MLflow that says nothing and calls nobody but its own server; it reads these settings when first imported."""
-    for setting, value in _SETTINGS.items():
-        os.environ.setdefault(setting, value)
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
-
-
 def _refuse_strange_bundles(client: "MlflowClient", name: str, bundles: Path) -> None:
     """A bundle is made after its version, so a higher number than the registry's means a lost or changed registry."""
     there = [int(folder.name) for folder in bundles.glob("[0-9]*") if folder.name.isdigit()]
@@ -161,15 +126,6 @@ def _refuse_strange_bundles(client: "MlflowClient", name: str, bundles: Path) ->
         )
 
 
-def _experiment(client: "MlflowClient", name: str, tracking_uri: str, state_dir: Path) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    at_server = tracking_uri.startswith(("http://", "https://"))
-    location = None if at_server else (state_dir / "artifacts").resolve().as_uri()
-    return str(client.create_experiment(name, artifact_location=location))
-
-
 def _draw(folder: Path, figures: Mapping[str, "Figure"], tables: Mapping[str, pa.Table]) -> None:
     (folder / "plots").mkdir(parents=True)
     (folder / "tables").mkdir()
@@ -177,25 +133,6 @@ def _draw(folder: Path, figures: Mapping[str, "Figure"], tables: Mapping[str, pa
         figure.savefig(folder / "plots" / f"{name}.png")
     for name, table in tables.items():
         pyarrow.csv.write_csv(table, folder / "tables" / f"{name}.csv")
-
-
-def _log(
-    client: "MlflowClient",
-    run: "Run",
-    parameters: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    tags: Mapping[str, str],
-) -> None:
-    """One call for all; MLflow holds 6,000 characters of a parameter and 8,000 of a tag."""
-    from mlflow.entities import Metric, Param, RunTag
-
-    at = run.info.start_time
-    client.log_batch(
-        run.info.run_id,
-        metrics=[Metric(key, float(figure), at, 0) for key, figure in metrics.items() if figure == figure],
-        params=[Param(key, str(parameter)[:6000]) for key, parameter in parameters.items()],
-        tags=[RunTag(key, str(tag)[:8000]) for key, tag in tags.items()],
-    )
 
 
 def _log_model(

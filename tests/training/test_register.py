@@ -64,7 +64,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(state_dir: Path) -> Any:
-    return registering._client(uri(state_dir))
+    return registering.client_of(uri(state_dir))
 
 
 @pytest.fixture
@@ -238,8 +238,8 @@ def test_bundles_of_a_lost_registry_are_not_written_over(tmp_path: Path, state_d
 def test_nobody_is_told() -> None:
     """MLflow counts its users by default, but not under pytest or CI: so in a process that looks like neither."""
     code = (
-        "from training.register import _client\n"
-        "_client('http://127.0.0.1:9')\n"
+        "from training.runs import client_of\n"
+        "client_of('http://127.0.0.1:9')\n"
         "from mlflow.telemetry import get_telemetry_client\n"
         "print(get_telemetry_client())\n"
     )
