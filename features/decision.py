@@ -1,5 +1,7 @@
 """From risk to decision: the cheapest of releasing, inspecting and holding, in the site's own costs."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +17,14 @@ RELEASE, INSPECT, HOLD, CANNOT_ASSESS = "release", "inspect", "hold", "cannot_as
 
 @dataclass(frozen=True)
 class Decisions:
-    """`action`: texts, `expected_cost` of releasing in the site's currency; shape (lots,)."""
+    """`action`: texts, shape (lots,); the rest in the site's currency, float64, shape (lots,).
+
+    `expected_cost` of releasing; `expected_saving`: that less the cost of the action, at least 0.
+    """
 
     action: list[str]
     expected_cost: Array
+    expected_saving: Array
 
 
 def decide(risk: Array, units: Array, tiers: Array, rule: DecisionRule) -> Decisions:
@@ -28,22 +34,73 @@ def decide(risk: Array, units: Array, tiers: Array, rule: DecisionRule) -> Decis
     bool, shape (lots, places).
     Releasing costs risk x escape; inspecting costs the inspection, the escapes it does not find and holding those it
     does; holding costs the same whatever the lot is. The dearer an escape, the less of these a tier chooses, so a
-    dearer escape never turns hold or inspect into release. The cost of releasing is that of the dearest tier.
+    dearer escape never turns hold or inspect into release. The cost of releasing is that of the dearest tier, the
+    saving that of the tier that gains most by the action.
     """
-    table = cost_table(rule)
-    escape, per_unit, inspection, hold = (
-        np.array([getattr(costs, name) for costs in table])
-        for name in ("escape", "escape_per_unit", "inspection", "hold")
-    )
+    escape, inspection, hold = _prices(rule, units)
     found, likely = rule.inspection_finds, risk[:, None]
-    release = likely * (escape + per_unit * units[:, None])
+    release = likely * escape
     inspect = inspection + (1 - found) * release + likely * found * hold
     names = (HOLD, INSPECT, RELEASE)
-    cheapest = np.argmin(np.stack([np.broadcast_to(hold, release.shape), inspect, release]), axis=0)
-    careful = np.where(tiers, cheapest, len(names)).min(axis=1, initial=len(names))
+    costs = np.stack([np.broadcast_to(hold, release.shape), inspect, release])
+    careful = np.where(tiers, np.argmin(costs, axis=0), len(names)).min(axis=1, initial=len(names))
+    taken = costs[careful, np.arange(len(risk))]
     return Decisions(
-        [names[place] for place in careful.tolist()], np.where(tiers, release, -np.inf).max(axis=1, initial=-np.inf)
+        [names[place] for place in careful.tolist()],
+        np.where(tiers, release, -np.inf).max(axis=1, initial=-np.inf),
+        np.where(tiers, release - taken, 0.0).max(axis=1, initial=0.0),
     )
+
+
+def thresholds(rule: DecisionRule, units: Array) -> tuple[Array, Array]:
+    """The risks (`inspect_from`, `hold_from`) from which a lot is not released, and is held, by each price list.
+
+    `units`: shape (lots,); returns float64, shape (lots, places of `cost_table(rule)`), infinite: at no risk. Between
+    the two a lot is inspected; where they are equal it never is. `decide` says the same but where two actions cost the
+    same, which rounding may turn.
+    """
+    escape, inspection, hold = _prices(rule, units)
+    found, always = rule.inspection_finds, np.broadcast_to(hold, escape.shape)
+    # Inspecting beats releasing from inspection = risk x found x (escape - hold); where both sides are nothing, ever.
+    inspect_from = _from(np.broadcast_to(inspection, escape.shape), found * (escape - hold))
+    over_release = _from(always, escape)
+    over_inspect = _from(always - inspection, (1 - found) * escape + found * hold)
+    hold_from = np.maximum(over_release, over_inspect)
+    return np.minimum(inspect_from, hold_from), hold_from
+
+
+def _from(fixed: Array, slope: Array) -> Array:
+    """The least risk with risk x `slope` >= `fixed`; 0 for what is nothing or less, infinite where there is none."""
+    with np.errstate(over="ignore"):  # what is larger than any number is at no risk
+        reached = np.divide(fixed, slope, out=np.full(slope.shape, np.inf), where=slope > 0)
+    return np.where((fixed <= 0) & (slope >= 0), 0.0, reached)
+
+
+def _prices(rule: DecisionRule, units: Array) -> tuple[Array, Array, Array]:
+    """Of each place of `cost_table(rule)`: escape of each lot, shape (lots, places); inspection and hold, (places,)."""
+    escape, per_unit, inspection, hold = (
+        np.array([getattr(costs, name) for costs in cost_table(rule)])
+        for name in ("escape", "escape_per_unit", "inspection", "hold")
+    )
+    return escape + per_unit * units[:, None], inspection, hold
+
+
+def within_capacity(
+    action: Sequence[str], expected_saving: Array, lots: Sequence[str], *, per_day: float | None, day: int
+) -> list[bool | None]:
+    """Which of the lots to be inspected fit what can be inspected on one day: those that save most, ties by lot.
+
+    None for the other lots, and for all without a limit. `day`: its number; of half an inspection a day each second
+    day has one. What does not fit is still to be inspected.
+    """
+    fits: list[bool | None] = [None] * len(lots)
+    if per_day is None:
+        return fits
+    room = math.floor((day + 1) * per_day) - math.floor(day * per_day)
+    asking = [place for place, named in enumerate(action) if named == INSPECT]
+    for rank, place in enumerate(sorted(asking, key=lambda place: (-expected_saving[place], lots[place]))):
+        fits[place] = rank < room
+    return fits
 
 
 def cost_table(rule: DecisionRule) -> list[Costs]:

@@ -50,7 +50,9 @@ returned_ppm = 8000                  # a lot fails if at least this many parts p
 within_days = 180                    # … within this many days of the judgement
 # from = "outcomes"                  # instead of these two: the table outcomes says which lots failed
 # reporting_days = 30                # from failure to report, while fewer than 30 returns are there to tell
-# treatment = "leave_out"            # of lots too young to know: they are not trained on
+# treatment = "correct"              # of lots too young to know, in training: one that has not failed yet counts as
+#                                    # failed by its chance to do so still; "weight": by weights; "count": returned
+#                                    # units are learned; "leave_out": they are not learned from (all that outcomes can)
 
 [decision]
 # at = "shipped_at"                  # when a lot is judged; or produced_at

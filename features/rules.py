@@ -6,6 +6,8 @@ Durations are microseconds, like all times; money is in the site's own currency.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from features.errors import SettingsError
+
 
 @dataclass(frozen=True)
 class LabelRule:
@@ -16,6 +18,14 @@ class LabelRule:
     within: int
     reporting: int
     treatment: str = "leave_out"
+    """Of judgements too young to be mature: leave_out, weight, correct or count, see `training.maturity`."""
+
+    def __post_init__(self) -> None:
+        if self.source == "outcomes" and self.treatment != "leave_out":
+            raise SettingsError(
+                f'treatment "{self.treatment}" reads returns as they come in: with outcomes nothing is told of a lot '
+                'before its outcome, so "leave_out" is the only one'
+            )
 
 
 @dataclass(frozen=True)

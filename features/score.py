@@ -12,7 +12,9 @@ from features.asof import NO_TIME, Array, before
 from features.build import CHUNK, build_features, choose_layout, features_of
 from features.bundle import Bundle
 from features.champion import PRODUCT_RATE, Scorer, shrunk_rates
-from features.decision import CANNOT_ASSESS, decide, tiers_of
+from features.decision import CANNOT_ASSESS, Decisions, decide, tiers_of
+from features.doubt import Doubt
+from features.exploration import explore
 from features.freshness import features_as_of
 from features.histories import Histories
 from features.judgements import Judgements, lot_rows, shipped_by
@@ -21,34 +23,42 @@ from features.rules import Rules
 from features.shipments import shipped_before, units_at_risk
 from features.site import Site
 from features.told import Told
-from features.warnings import Warnings, warnings_of
+from features.warnings import CODES, Warnings, warnings_of
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What a site adds to a model: its rules, the words' language, and when a table is stale (microseconds)."""
+    """What a site adds to a model: its rules, the words' language, when a table is stale (microseconds), its name."""
 
     rules: Rules
     language: str = "en"
     stale: Mapping[str, int] = field(default_factory=dict)
+    site: str = ""
 
     @classmethod
     def of(cls, site: Site) -> "Policy":
-        return cls(site.rules, site.language, site.stale)
+        return cls(site.rules, site.language, site.stale, site.name)
 
 
 @dataclass(frozen=True)
 class Scored:
     """What is said of each asked lot, in the order asked; arrays of shape (lots,).
 
-    `risk` and `expected_cost` float64, times int64. `vectors`: what the model saw, float64, shape (lots, features) in
-    the card's order; without a model (lots, 0).
+    `risk` and `expected_cost` float64, times int64; `expected_saving` of the decision against releasing, 0 where
+    nothing can be assessed; `propensity`: the probability with which the decision was taken, 1 but where some lots are
+    released by chance. `risk_low`, `risk_high`: between them lies the own probability of nine in ten lots of this risk,
+    NaN where that is not known. `vectors`: what the model saw, float64, shape (lots, features) in the card's order;
+    without a model (lots, 0).
     """
 
     version: str
     as_of: Array
     risk: Array
     expected_cost: Array
+    expected_saving: Array
+    propensity: Array
+    risk_low: Array
+    risk_high: Array
     decision: list[str]
     reasons: list[list[dict[str, object]]]
     warnings: Warnings
@@ -115,17 +125,38 @@ def _by_model(
     asked = ask(judged, histories, layout.rules)
     features = features_of(asked, histories, layout)
     matrix = bundle.columns(features.names, features.matrix)
-    risk = bundle.risk(matrix)
-    action, cost = _decided(histories, rules, asked, risk)
+    risk = bundle.risk(matrix, asked.units)
+    decided, tiers = _decided(histories, rules, asked, risk)
     few = asked.units < max(rules.decision.min_units, 1)
+    decided = Decisions(
+        [CANNOT_ASSESS if little else named for named, little in zip(decided.action, few.tolist(), strict=True)],
+        decided.expected_cost,
+        np.where(few, 0.0, decided.expected_saving),
+    )
+    said = explore(
+        decided,
+        risk,
+        asked.units,
+        tiers,
+        rules.decision,
+        lot_id=lambda place: _lot_id(histories, judged, place),
+        version=scorer.version,
+        site=policy.site,
+    )
+    warnings = warnings_of(scorer, asked, histories, rules, policy.stale, matrix)
+    for place in np.flatnonzero(said.released).tolist():
+        warnings[place].append({"code": "released_to_learn", "detail": CODES["released_to_learn"]})
     return Scored(
         scorer.version,
         judged.as_of,
         risk,
-        cost,
-        [CANNOT_ASSESS if little else named for named, little in zip(action, few.tolist(), strict=True)],
+        said.decisions.expected_cost,
+        said.decisions.expected_saving,
+        said.propensity,
+        *bundle.doubt.around(risk),
+        said.decisions.action,
         _reasons(bundle, matrix, policy.language, most),
-        warnings_of(scorer, asked, histories, rules, policy.stale, matrix),
+        warnings,
         features_as_of(histories, judged.as_of),
         matrix,
     )
@@ -141,13 +172,16 @@ def _by_rate(scorer: Scorer, histories: Histories, policy: Policy, judged: Judge
         )
         risk[rows] = rates.get(scorer.rate, rates[PRODUCT_RATE])
     asked = ask(judged, histories, policy.rules)
-    _, cost = _decided(histories, policy.rules, asked, risk)
+    decided, _ = _decided(histories, policy.rules, asked, risk)
     nothing = np.empty((len(judged), 0))
     return Scored(
         scorer.version,
         judged.as_of,
         risk,
-        cost,
+        decided.expected_cost,
+        np.zeros(len(judged)),
+        np.ones(len(judged)),
+        *Doubt().around(risk),
         [CANNOT_ASSESS] * len(judged),
         [[] for _ in range(len(judged))],
         warnings_of(scorer, asked, histories, policy.rules, policy.stale, nothing),
@@ -156,10 +190,16 @@ def _by_rate(scorer: Scorer, histories: Histories, policy: Policy, judged: Judge
     )
 
 
-def _decided(histories: Histories, rules: Rules, asked: Asked, risk: Array) -> tuple[list[str], Array]:
+def _decided(histories: Histories, rules: Rules, asked: Asked, risk: Array) -> tuple[Decisions, Array]:
+    """And the tiers that count."""
     tiers = tiers_of(histories, rules.decision, asked.lot, asked.own.codes("customer_id"), asked.as_of)
-    decisions = decide(risk, asked.units, tiers, rules.decision)
-    return decisions.action, decisions.expected_cost
+    return decide(risk, asked.units, tiers, rules.decision), tiers
+
+
+def _lot_id(histories: Histories, judged: Judgements, place: int) -> str:
+    """The id of one of the judged lots, also of one that no table holds."""
+    own = {} if judged.told is None else judged.told.own
+    return str(own[place]["lot_id"]) if place in own else str(histories.ids["lot"].texts[judged.lot[place]])
 
 
 def _reasons(bundle: Bundle, matrix: Array, language: str, most: list[int]) -> list[list[dict[str, object]]]:

@@ -44,5 +44,8 @@ def score_table(
             "model_version": pa.array([scorer.version] * len(lots), pa.string()),
             "features_as_of": times(np.full(len(lots), latest[0])),
             "warnings": pa.array([to_json(UNKNOWN if n < 0 else said.warnings[n]) for n in order], pa.string()),
+            "expected_saving": pa.array(np.append(said.expected_saving, 0.0)[at], mask=unknown),
+            "risk_low": pa.array(np.append(said.risk_low, np.nan)[at], from_pandas=True),
+            "risk_high": pa.array(np.append(said.risk_high, np.nan)[at], from_pandas=True),
         }
     )

@@ -13,8 +13,10 @@ from features.contracts import TABLES
 
 STEADY = ("lots", "shipments", "measurements", "supplier_lots", "inspections", "genealogy", "returns", "outcomes")
 """Tables that a running factory adds to all the time."""
-Treatment = Literal["leave_out"]
+Treatment = Literal["leave_out", "weight", "correct", "count"]
 """Of judgements too young to be mature."""
+TREATMENT: Treatment = "correct"
+"""Where returns say which lots failed: clearly better than to leave them out on most sets, see experiments/maturity."""
 _UNITS = {"d": DAY, "h": HOUR, "min": MINUTE, "s": SECOND}
 
 
@@ -79,13 +81,18 @@ class LabelSettings(_Section):
     returned_ppm: float | None = Field(default=None, gt=0, le=1_000_000)
     within_days: float | None = Field(default=None, gt=0)
     reporting_days: float = Field(default=30, ge=0)
-    treatment: Treatment = "leave_out"
+    treatment: Treatment | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         stated = [name for name in ("returned_ppm", "within_days") if getattr(self, name) is not None]
         if self.source == "outcomes" and stated:
             raise ValueError(f'{stated[0]} has no meaning with from = "outcomes"')
+        if self.source == "outcomes" and self.treatment not in (None, "leave_out"):
+            raise ValueError(
+                f'treatment: "{self.treatment}" reads returns as they come in; with from = "outcomes" nothing is told '
+                'of a lot before its outcome: take it out, or state "leave_out"'
+            )
         return self
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from features.asof import DAY, HOUR, MINUTE
 from features.errors import SettingsError
 from features.rules import Costs, DecisionRule, LabelRule, ModelRule, Rules
-from features.settings import DecisionSettings, LabelSettings, Settings, Source, duration, fault, nearest
+from features.settings import TREATMENT, DecisionSettings, LabelSettings, Settings, Source, duration, fault, nearest
 from features.times import read_moment
 
 FILE = "lotrisk.toml"
@@ -185,6 +185,7 @@ def _merged(inherited: dict[str, Any], stated: dict[str, Any]) -> dict[str, Any]
     _drop_other_ways(inherited.get("label", {}), label, _LABEL_WAYS)
     if label.get("from") == "outcomes":
         inherited.get("decision", {}).pop("again_every", None)
+        inherited.get("label", {}).pop("treatment", None)
     return _over(inherited, stated)
 
 
@@ -251,13 +252,14 @@ def _rules(settings: Settings, file: Path) -> Rules:
 def _label_rule(label: LabelSettings, file: Path) -> LabelRule:
     reporting = round(label.reporting_days * DAY)
     if label.source == "outcomes":
-        return LabelRule("outcomes", 0.0, 0, reporting, label.treatment)
+        return LabelRule("outcomes", 0.0, 0, reporting)
     if label.returned_ppm is None or label.within_days is None:
         missing = "returned_ppm" if label.returned_ppm is None else "within_days"
         raise SettingsError(
             f'{file}: label.{missing} is missing; state returned_ppm and within_days, or from = "outcomes"'
         )
-    return LabelRule("returns", label.returned_ppm, round(label.within_days * DAY), reporting, label.treatment)
+    within, treatment = round(label.within_days * DAY), label.treatment or TREATMENT
+    return LabelRule("returns", label.returned_ppm, within, reporting, treatment)
 
 
 def _moment(stated: datetime | date | str | None, timezone: str, file: Path) -> int | None:

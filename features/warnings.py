@@ -27,6 +27,7 @@ CODES = {
     "unseen_category": "a category that was not among those the model was trained with",
     "impossible_value": "a value so far from all seen that it must be a mistake",
     "unlike_any_seen": "the lot lies further from all lots seen in training than the card's limit",
+    "released_to_learn": "to be inspected by its risk, the lot is released by chance, to learn what such lots do",
     "measured_after_as_of": "measurements that came with the lot were not known before as_of and are not used",
     "consumed_after_as_of": "genealogy that came with the lot was not known before as_of and is not used",
     "unknown_name": "a characteristic or a supplier lot that came with the lot stands in no table",

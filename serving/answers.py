@@ -17,7 +17,7 @@ from features.bundle import Bundle
 from features.card import iso
 from features.champion import Scorer
 from features.histories import Histories
-from features.judgements import there
+from features.judgements import Judgements, there
 from features.layout import Attribute, written_number
 from features.record_rows import LONGEST, BadRecord, kind_of
 from features.records import Record, read_record, told_of
@@ -56,6 +56,10 @@ class Asked(NamedTuple):
     record: Record | None
 
 
+Shadowing = Callable[[Histories, Sequence[Asked], int], None]
+"""Takes the histories, the lots asked about, and when they were."""
+
+
 def answer(
     calls: Sequence[Call],
     scorer: Scorer,
@@ -65,8 +69,12 @@ def answer(
     timezone: str,
     now: int,
     log: Callable[[LoggedScores], bool],
+    shadow: Shadowing | None = None,
 ) -> list[Answer]:
-    """One answer a call, each with a result or a problem for every lot, in the order sent. `log`: False: not kept."""
+    """One answer a call, each with a result or a problem for every lot, in the order sent. `log`: False: not kept.
+
+    `shadow` gets what was scored and logged.
+    """
     answers: list[list[Any]] = [[None] * len(call.lots) for call in calls]
     asked: list[Asked] = []
     for number, call in enumerate(calls):
@@ -86,7 +94,9 @@ def answer(
         answers[one.call][one.place] = {"lot_id": one.lot_id, "problem": problem("unknown_lot", detail)}
     good = [one for one, is_known in zip(asked, known, strict=True) if is_known]
     if good:
-        for one, result in zip(good, _results(good, scorer, histories, policy, now=now, log=log), strict=True):
+        for one, result in zip(
+            good, _results(good, scorer, histories, policy, now=now, log=log, shadow=shadow), strict=True
+        ):
             answers[one.call][one.place] = result
     return [
         {
@@ -138,6 +148,17 @@ def _arrays(asked: Sequence[Asked]) -> tuple[Array, Array]:
     return codes, np.array([one.as_of for one in asked], dtype=np.int64)
 
 
+def _records(asked: Sequence[Asked]) -> list[tuple[int, Record]]:
+    return [(place, one.record) for place, one in enumerate(asked) if one.record is not None]
+
+
+def judgements_of(asked: Sequence[Asked], histories: Histories) -> Judgements:
+    """The question that is scored."""
+    codes, moments = _arrays(asked)
+    records = _records(asked)
+    return question(histories, codes, moments, told=told_of(records) if records else None)
+
+
 def _results(
     asked: Sequence[Asked],
     scorer: Scorer,
@@ -146,10 +167,10 @@ def _results(
     *,
     now: int,
     log: Callable[[LoggedScores], bool],
+    shadow: Shadowing | None,
 ) -> list[Answer]:
-    codes, moments = _arrays(asked)
-    records = [(place, one.record) for place, one in enumerate(asked) if one.record is not None]
-    judged = question(histories, codes, moments, told=told_of(records) if records else None)
+    records = _records(asked)
+    judged = judgements_of(asked, histories)
     said = score(scorer, histories, policy, judged, most_reasons=[one.reasons for one in asked])
     for place, record in records:
         said.warnings[place].extend(_of_record(record, scorer.bundle))
@@ -157,6 +178,8 @@ def _results(
     if rows and not log(_to_log([asked[row].lot_id for row in rows], said, rows, now)):
         for row in rows:
             said.warnings[row].append({"code": "not_logged", "detail": CODES["not_logged"]})
+    elif rows and shadow is not None:
+        shadow(histories, [asked[row] for row in rows], now)
     return results_of([one.lot_id for one in asked], said)
 
 
@@ -172,6 +195,7 @@ def _to_log(lots: list[str], said: Scored, rows: list[int], now: int) -> LoggedS
         model_version=said.version,
         vectors=said.vectors if whole else said.vectors[rows],
         source="api",
+        propensity=said.propensity if whole else said.propensity[rows],
     )
 
 
@@ -181,7 +205,10 @@ def results_of(lots: Sequence[str], said: Scored) -> list[Answer]:
         {
             "lot_id": lot_id,
             "risk": risk,
+            "risk_low": low,
+            "risk_high": high,
             "expected_cost": cost,
+            "expected_saving": saving,
             "decision": decision,
             "reasons": reasons,
             "model_version": said.version,
@@ -189,10 +216,13 @@ def results_of(lots: Sequence[str], said: Scored) -> list[Answer]:
             "features_as_of": _iso(told),
             "warnings": warnings,
         }
-        for lot_id, risk, cost, decision, reasons, as_of, told, warnings in zip(
+        for lot_id, risk, low, high, cost, saving, decision, reasons, as_of, told, warnings in zip(
             lots,
             said.risk.tolist(),
+            _told(said.risk_low),
+            _told(said.risk_high),
             said.expected_cost.tolist(),
+            said.expected_saving.tolist(),
             said.decision,
             said.reasons,
             said.as_of.tolist(),
@@ -201,6 +231,11 @@ def results_of(lots: Sequence[str], said: Scored) -> list[Answer]:
             strict=True,
         )
     ]
+
+
+def _told(ends: Array) -> list[float | None]:
+    """None for what is not known."""
+    return [None if end != end else end for end in ends.tolist()]
 
 
 @lru_cache(maxsize=256)

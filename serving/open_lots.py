@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import pyarrow.compute as pc
 from features.asof import DAY, NO_TIME, Array, within
 from features.card import iso
 from features.champion import Scorer
+from features.decision import within_capacity
 from features.freshness import features_as_of
 from features.histories import Histories
 from features.judgements import lot_rows
 from features.score import Policy, Scored, open_lots, question, score
 from serving.published import FOLDER, open_file
 from serving.score_log import LoggedScores, ScoreLog
+from serving.score_rows import SHADOW
 from serving.standing import OF_LOTS, Standing, names_of, write_standing
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ def score_open_lots(
     told = features_as_of(histories, np.array([now]))[0]
     write_standing(
         open_file(state_dir, name),
-        _table(histories, lots, code, said, logged_at, now),
+        _table(histories, lots, code, said, _fitting(lots, said, policy, now), logged_at, now),
         said={
             "as_of": iso(now),
             "model_version": scorer.version,
@@ -58,7 +61,21 @@ def score_open_lots(
     return name
 
 
-def _table(histories: Histories, lots: list[str], code: Array, said: Scored, logged_at: Array, now: int) -> "pa.Table":
+def _fitting(lots: list[str], said: Scored, policy: Policy, now: int) -> list[bool | None]:
+    """Which lots fit what can be inspected today; the day is UTC's."""
+    per_day = policy.rules.decision.inspections_per_day
+    return within_capacity(said.decision, said.expected_saving, lots, per_day=per_day, day=now // DAY)
+
+
+def _table(
+    histories: Histories,
+    lots: list[str],
+    code: Array,
+    said: Scored,
+    fits: list[bool | None],
+    logged_at: Array,
+    now: int,
+) -> "pa.Table":
     held = histories["lots"]
     row = lot_rows(histories, code, np.full(len(code), now))
     columns = {"lot_id": pa.array(lots, pa.string())}
@@ -76,7 +93,11 @@ def _table(histories: Histories, lots: list[str], code: Array, said: Scored, log
             "produced_at": pa.array(held["produced_at"][row]),
             "shipped_at": pa.array(shipped),
             "risk": pa.array(said.risk),
+            "risk_low": pa.array(said.risk_low, from_pandas=True),
+            "risk_high": pa.array(said.risk_high, from_pandas=True),
             "expected_cost": pa.array(said.expected_cost),
+            "expected_saving": pa.array(said.expected_saving),
+            "within_capacity": pa.array(fits, pa.bool_()),
             "decision": pa.array(said.decision, pa.string()),
             "warnings": pa.array([" ".join(w["code"] for w in told) for told in said.warnings], pa.string()),
             "logged_at": pa.array(logged_at),
@@ -103,7 +124,27 @@ def _due(state_dir: Path, last: str, lots: list[str], said: Scored, now: int) ->
     return due, np.where(due, NO_TIME, logged)
 
 
-def _log(score_log: ScoreLog, lots: list[str], said: Scored, due: Array, now: int) -> Array:
+def shadow_open_lots(
+    challenger: Scorer,
+    histories: Histories,
+    policy: Policy,
+    score_log: ScoreLog,
+    *,
+    state_dir: Path,
+    run: str,
+    now: int,
+) -> None:
+    """Logs what the challenger says of the lots that were logged with the `run` made at `now`, and nothing else."""
+    standing = Standing(open_file(state_dir, run))
+    logged = standing.column("logged_at").to_numpy() == now
+    lots = standing.column("lot_id").filter(pa.array(logged)).to_pylist()
+    code = np.array([histories.ids["lot"].code(lot) for lot in lots], dtype=np.int64)
+    said = score(challenger, histories, policy, question(histories, code, np.full(len(code), now)))
+    said = replace(said, vectors=np.empty((len(lots), 0)))  # as of `serving.shadow`
+    _log(score_log, lots, said, np.ones(len(lots), dtype=bool), now, source=SHADOW)
+
+
+def _log(score_log: ScoreLog, lots: list[str], said: Scored, due: Array, now: int, *, source: str = "open") -> Array:
     """The rows that the log took."""
     rows, taken = np.flatnonzero(due), [np.zeros(0, dtype=np.int64)]
     for start in range(0, len(rows), LOG_AT_ONCE):
@@ -120,7 +161,8 @@ def _log(score_log: ScoreLog, lots: list[str], said: Scored, due: Array, now: in
             decision=[said.decision[row] for row in some.tolist()],
             model_version=said.version,
             vectors=said.vectors[some],
-            source="open",
+            source=source,
+            propensity=said.propensity[some] if source == "open" else None,
         )
         if score_log.put(scores):
             taken.append(some)

@@ -25,7 +25,7 @@ from serving.database import (
     reached,
 )
 from serving.score_queue import Put, Queue
-from serving.score_rows import READ, SCORES, SHOWN, Row, give_room, insert_rows, plain, rows_of
+from serving.score_rows import ANSWERED, READ, SCORES, SHOWN, Row, give_room, insert_rows, plain, rows_of
 from serving.spill import claimed, spill_rows, spilled_rows
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class LoggedScores:
     vectors: Array
     """float64 (n, k); k = 0, or a row of NaN throughout, where there was nothing to score."""
     source: str
+    propensity: Array | None = None  # float64 (n,), with which probability each was decided so; None: not known
 
 
 class ScoreLog:
@@ -251,9 +252,9 @@ class ScoreLog:
 
 
 def scores_of_lot(engine: sa.Engine, lot_id: str, *, limit: int) -> list[dict[str, Any]]:
-    """The lot's latest `limit` scores in the order in which they were asked for; times in microseconds UTC."""
+    """The lot's latest `limit` answered scores in the order in which they were asked for; times in microseconds UTC."""
     of_lot = sa.select(*(SCORES.c[name] for name in SHOWN)).where(SCORES.c.lot_id == plain(lot_id))
-    latest = of_lot.order_by(SCORES.c.asked_at.desc(), SCORES.c.id.desc()).limit(limit)
+    latest = of_lot.where(ANSWERED).order_by(SCORES.c.asked_at.desc(), SCORES.c.id.desc()).limit(limit)
     with reached(engine), engine.connect() as connection:
         return [dict(row) for row in connection.execute(latest).mappings()][::-1]
 
@@ -294,4 +295,5 @@ def _rows_of(puts: list[Put[LoggedScores]]) -> list[Row]:
         expected_cost=[one.expected_cost for one in scores],
         decision=[one.decision for one in scores],
         vectors=[one.vectors for one in scores],
+        propensity=[one.propensity for one in scores],
     )

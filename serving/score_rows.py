@@ -29,6 +29,7 @@ SCORES = sa.Table(
     sa.Column("model_version", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),  # which part of the service asked
     sa.Column("vector", sa.LargeBinary, nullable=False),  # float64, little-endian, in the card's order; or empty
+    sa.Column("propensity", sa.Double),  # probability with which the decision was taken; null: not known
     sa.UniqueConstraint("batch", "position", name="scores_once"),
     sa.Index("scores_of_lot", "lot_id", "asked_at"),
     sa.Index("scores_by_time", "asked_at", "id", "model_version"),
@@ -46,11 +47,17 @@ SCHEMA = pa.schema(
         ("model_version", pa.string()),
         ("source", pa.string()),
         ("vector", pa.large_binary()),
+        ("propensity", pa.float64()),
     ]
 )
+OLD_SCHEMA = pa.schema([field for field in SCHEMA if field.name != "propensity"])
+"""Of files that a lot-risk of before `propensity` has spilled."""
 Row = tuple[Any, ...]
 """A value for each column of SCHEMA, in its order."""
-SHOWN = ("as_of", "asked_at", "risk", "expected_cost", "decision", "model_version", "source")
+SHOWN = ("as_of", "asked_at", "risk", "expected_cost", "decision", "model_version", "source", "propensity")
+SHADOW = "shadow"
+"""The source of the challenger's scores, which were answered to nobody."""
+ANSWERED = SCORES.c.source != SHADOW
 READ = {
     "lot_id": pa.string(),
     "as_of": pa.int64(),
@@ -60,19 +67,22 @@ READ = {
     "model_version": pa.string(),
     "source": pa.string(),
     "vector": pa.binary(),
+    "propensity": pa.float64(),
 }
 _AT_ONCE = 1000  # rows in a statement
 _INTO_SQLITE = """
     INSERT INTO scores (
-        batch, position, lot_id, as_of, asked_at, risk, expected_cost, decision, model_version, source, vector
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (batch, position) DO NOTHING"""
+        batch, position, lot_id, as_of, asked_at, risk, expected_cost, decision, model_version, source, vector,
+        propensity
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (batch, position) DO NOTHING"""
 # A parameter a column, in the binary form (%b): as text, vectors are sent at twice their size and cost five times.
 _INTO_POSTGRESQL = """
     INSERT INTO scores (
-        batch, position, lot_id, as_of, asked_at, risk, expected_cost, decision, model_version, source, vector
+        batch, position, lot_id, as_of, asked_at, risk, expected_cost, decision, model_version, source, vector,
+        propensity
     ) SELECT * FROM unnest(
         %b::bytea[], %b::int[], %b::text[], %b::bigint[], %b::bigint[], %b::float8[], %b::float8[], %b::text[],
-        %b::text[], %b::text[], %b::bytea[]
+        %b::text[], %b::text[], %b::bytea[], %b::float8[]
     ) ON CONFLICT (batch, position) DO NOTHING"""
 _BLOCK = 50  # matrices copied together; with thousands the memory is new each time, and a row costs 4 us more
 _ROOM = 16 * 1024  # kB; 64 MB is no faster then
@@ -114,13 +124,15 @@ def rows_of(
     expected_cost: Sequence[Array],
     decision: Sequence[Sequence[str]],
     vectors: Sequence[Array],
+    propensity: Sequence[Array | None],
 ) -> list[Row]:
     """A row a lot of many calls at once, as most are of one lot; each part has an entry for each call.
 
     `calls`: identity, asked_at, model version, source. Raises where scores are not what they should be.
     """
     sizes = list(map(len, lot_id))
-    if any(list(map(len, part)) != sizes for part in (as_of, risk, expected_cost, decision, vectors)):
+    likely = [np.full(size, np.nan) if one is None else one for one, size in zip(propensity, sizes, strict=True)]
+    if any(list(map(len, part)) != sizes for part in (as_of, risk, expected_cost, decision, vectors, likely)):
         raise ValueError("not as many of each part as lots")
     if not any(sizes):
         return []
@@ -138,6 +150,7 @@ def rows_of(
         "model_version": version,
         "source": source,
         "vector": _blobs(vectors),
+        "propensity": _numbers(likely),
     }
     return list(zip(*(columns[name] for name in SCHEMA.names), strict=True))
 

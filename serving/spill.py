@@ -10,7 +10,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from features.output import write_whole
-from serving.score_rows import SCHEMA, Row
+from serving.score_rows import OLD_SCHEMA, SCHEMA, Row
 
 _ABANDONED = 60.0  # seconds; who claimed a file that long ago has stopped
 
@@ -50,12 +50,13 @@ def claimed(folder: Path) -> Iterator[Path | None]:
 def spilled_rows(path: Path) -> Iterator[list[Row]]:
     """The rows of a spilled file, batch by batch; pa.ArrowInvalid or OSError where it is damaged or of another make."""
     with pa.OSFile(str(path), "rb") as file, pa.ipc.open_file(file) as reader:
-        if not reader.schema.equals(SCHEMA):
+        if not reader.schema.equals(SCHEMA) and not reader.schema.equals(OLD_SCHEMA):
             raise pa.ArrowInvalid(f"its columns are {', '.join(reader.schema.names)}")
+        missing = (None,) * (len(SCHEMA) - len(reader.schema))
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             batch.validate(full=True)
-            yield list(zip(*batch.to_pydict().values(), strict=True))
+            yield [(*row, *missing) for row in zip(*batch.to_pydict().values(), strict=True)]
 
 
 def _claim(folder: Path) -> Path | None:

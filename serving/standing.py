@@ -21,7 +21,7 @@ from features.card import iso
 from features.output import write_whole
 from serving.problems import Problem
 
-SORTS = ("risk", "expected_cost", "lot_id", "produced_at", "shipped_at", "quantity")
+SORTS = ("risk", "expected_cost", "expected_saving", "lot_id", "produced_at", "shipped_at", "quantity")
 """What lots can be sorted by; `-` before it: the greatest first."""
 OF_LOTS = ("product_id", "line_id", "customer_id")
 
@@ -43,8 +43,9 @@ class Filter:
 def write_standing(path: Path, table: "pa.Table", *, said: Mapping[str, Any]) -> None:
     """Writes scores of lots, with the orders they can be read in; `said`: of the whole run.
 
-    Columns: lot_id, those of `OF_LOTS`, quantity, produced_at and shipped_at (int64), risk, expected_cost, decision,
-    warnings (codes, blank between).
+    Columns: lot_id, those of `OF_LOTS`, quantity, produced_at and shipped_at (int64), risk, risk_low and
+    risk_high (or null), expected_cost, expected_saving, within_capacity (bool or null), decision, warnings (codes,
+    blank between).
     """
     by_lot = pc.sort_indices(table, sort_keys=[("lot_id", "ascending")])
     table = table.take(by_lot)
@@ -65,11 +66,14 @@ def write_standing(path: Path, table: "pa.Table", *, said: Mapping[str, Any]) ->
 
 
 class Standing:
-    """One scoring run, mapped. OSError, ArrowInvalid: it is not there, or no whole file."""
+    """One scoring run, mapped. OSError, ArrowInvalid: it is not there, no whole file, or of an older make."""
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
         self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        wanted = {*(f"by {name}" for name in SORTS), "within_capacity", "risk_high"}
+        if missing := wanted - set(self._table.column_names):
+            raise pa.ArrowInvalid(f"{path.name} lacks {', '.join(sorted(missing))}")
         self.said: dict[str, Any] = json.loads(self._table.schema.metadata[b"said"])
 
     def __len__(self) -> int:

@@ -14,19 +14,9 @@ from serving.standing import OF_LOTS, SORTS
 
 Decision = Literal["release", "inspect", "hold", "cannot_assess"]
 CSV_COLUMNS = (
-    "lot_id",
-    *OF_LOTS,
-    "quantity",
-    "produced_at",
-    "shipped_at",
-    "risk",
-    "expected_cost",
-    "decision",
-    "warnings",
-    "model_version",
-    "as_of",
-    "features_as_of",
-)
+    "lot_id", *OF_LOTS, "quantity", "produced_at", "shipped_at", "risk", "expected_cost", "decision", "warnings",
+    "model_version", "as_of", "features_as_of", "expected_saving", "within_capacity", "risk_low", "risk_high",
+)  # fmt: skip
 
 
 class ProblemDetails(BaseModel):
@@ -55,17 +45,26 @@ class Rests(BaseModel):
     detail: str
 
 
-class Result(BaseModel):
-    """A lot scored. `risk`: probability of failing; `expected_cost`: that of releasing."""
+class Told(BaseModel):
+    """A lot by its score. `risk`: probability of failing; between `risk_low` and `risk_high` lies the own probability
+    of nine in ten lots of this risk. `expected_cost`: of releasing, `expected_saving`: by not."""
 
     lot_id: str
     risk: float
+    risk_low: float | None
+    risk_high: float | None
     expected_cost: float
+    expected_saving: float
     decision: Decision
-    reasons: list[Reason]
     model_version: str
     as_of: str
     features_as_of: str | None
+
+
+class Result(Told):
+    """A lot scored now."""
+
+    reasons: list[Reason]
     warnings: list[Rests]
 
 
@@ -84,23 +83,17 @@ class ScoresAnswer(BaseModel):
     results: list[Result | Unscored]
 
 
-class ListedLot(BaseModel):
-    """An open lot by its stored score."""
+class ListedLot(Told):
+    """An open lot by its stored score. `within_capacity`: of a lot to be inspected, whether it fits into the day."""
 
-    lot_id: str
     product_id: str | None
     line_id: str | None
     customer_id: str | None
     quantity: int
     produced_at: str
     shipped_at: str | None
-    risk: float
-    expected_cost: float
-    decision: Decision
+    within_capacity: bool | None
     warnings: list[str]
-    model_version: str
-    as_of: str
-    features_as_of: str | None
 
 
 class LotsAnswer(BaseModel):
@@ -132,13 +125,18 @@ class LotAnswer(BaseModel):
 
 
 class ModelsAnswer(BaseModel):
-    """Versions, the latest first. `serving`: what scores now; `problem`: why a newer champion does not."""
+    """Versions, the latest first. `serving`: what scores now; `problem`: why a newer champion does not.
+
+    `challenger`: what is tried beside it, answering nobody; `challenger_problem`: why it does not score.
+    """
 
     site: str
     champion: str | None
+    challenger: str | None
     serving: str | None
     rate: str | None
     problem: str | None
+    challenger_problem: str | None
     versions: list[dict[str, Any]]
 
 

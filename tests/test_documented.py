@@ -9,7 +9,7 @@ import pytest
 
 from features.contracts import TABLES
 from features.example import EXAMPLE
-from features.settings import STEADY, ServingSettings, SiteSettings
+from features.settings import STEADY, DecisionSettings, ServingSettings, SiteSettings
 from features.warnings import CODES
 from serving.app import create_app
 from serving.metrics import Metrics
@@ -109,6 +109,15 @@ def test_every_setting_of_the_site_is_in_operations() -> None:
     for name, field in SiteSettings.model_fields.items():
         default = field.default if isinstance(field.default, str) else field.default and json.dumps(field.default)
         assert default is None or told[name][0].strip("`") == default, name
+
+
+def test_every_setting_of_the_decision_is_in_operations() -> None:
+    told = settings_told("decision")
+    assert set(told) == set(DecisionSettings.model_fields)
+    for name, field in DecisionSettings.model_fields.items():
+        if isinstance(field.default, str | int | float):
+            shown = float(field.default) if field.annotation is float else field.default
+            assert told[name][0].strip("`") == str(shown), name
 
 
 def test_the_tables_that_stale_after_is_about_are_named_wherever_it_is_explained() -> None:

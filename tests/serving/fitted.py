@@ -11,6 +11,7 @@ import pyarrow as pa
 from features.bundle import write_bundle
 from features.card import ModelCard, code_fingerprint
 from features.champion import read_scorer
+from features.doubt import Doubt
 from features.reading import read_histories
 from features.score import Policy
 from features.score_table import score_table
@@ -57,6 +58,7 @@ def fit(folder: Path, *, until: int, version: str = "1") -> None:
         data=fingerprints(known.histories),
         code=code_fingerprint(),
         familiar=familiar.as_dict(),
+        doubt=Doubt(((0.0, 0.0, 0.1), (0.3, 0.05, 0.8), (1.0, 0.7, 1.0)), "a test").as_dict(),
         version=version,
     )
     reference = pa.table({spec.name: trees.matrix[:, place] for place, spec in enumerate(trees.features)})

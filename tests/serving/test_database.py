@@ -60,6 +60,21 @@ def test_migrating_again_keeps_what_is_there(url: str, engine: sa.Engine) -> Non
         assert connection.execute(sa.select(SCORES.c.lot_id)).scalars().all() == ["L1"]
 
 
+def test_rows_of_before_propensity_stay_and_theirs_is_not_known(url: str, engine: sa.Engine) -> None:
+    migrate(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE scores DROP COLUMN propensity")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        old = sa.table("scores", *(sa.column(one.name) for one in SCORES.c if one.name not in ("id", "propensity")))
+        row = {"batch": b"x" * 16, "position": 0, "lot_id": "L1", "as_of": 1, "asked_at": 2, "risk": 0.5}
+        row |= {"expected_cost": 1.0, "decision": "hold", "model_version": "1", "source": "api", "vector": b""}
+        connection.execute(old.insert().values(**row))
+    migrate(url)
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(SCORES.c.lot_id, SCORES.c.propensity)).all() == [("L1", None)]
+        assert compare_metadata(MigrationContext.configure(connection), SCORES.metadata) == []
+
+
 def test_four_processes_migrate_at_once(url: str, engine: sa.Engine) -> None:
     start = f"from serving.database import migrate\ninput()\nmigrate({url!r})"
     started = [
@@ -79,7 +94,7 @@ def test_a_database_of_a_newer_version_is_refused(url: str, engine: sa.Engine) -
     migrate(url)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(LotRiskError, match="is at revision 9999 and this lot-risk knows up to 0001: a newer one"):
+    with pytest.raises(LotRiskError, match="is at revision 9999 and this lot-risk knows up to 0002: a newer one"):
         migrate(url)
 
 

@@ -241,8 +241,13 @@ def test_a_champion_promoted_elsewhere_is_taken_over(site: Site, score_log: Scor
     elsewhere.promote("1")
     keeper.step(begun + SECOND)
     assert (site.state_dir / "champion").read_text(encoding="utf-8") == "2\n"
+    elsewhere.challenge("2")
     keeper.step(begun + MINUTE)
     assert (site.state_dir / "champion").read_text(encoding="utf-8") == "1\n"
+    assert (site.state_dir / "challenger").read_text(encoding="utf-8") == "2\n"
+    elsewhere.end_challenge()
+    keeper.step(begun + 2 * MINUTE)
+    assert not (site.state_dir / "challenger").exists()
 
 
 def test_a_registry_elsewhere_that_does_not_answer_is_a_fault_and_scores_go_on(

@@ -48,9 +48,24 @@ def test_a_stored_score_is_what_a_call_says_of_that_moment(live: Live) -> None:
     page = live.get("/v1/lots")
     said = live.score([item["lot_id"] for item in page["items"]], as_of=page["as_of"])["results"]
     for item, result in zip(page["items"], said, strict=True):
-        shared = ("lot_id", "risk", "expected_cost", "decision", "model_version", "as_of", "features_as_of")
+        shared = (
+            "lot_id", "risk", "risk_low", "risk_high", "expected_cost", "expected_saving", "decision", "model_version",
+            "as_of", "features_as_of",
+        )  # fmt: skip
         assert [item[name] for name in shared] == [result[name] for name in shared]
         assert item["warnings"] == [warning["code"] for warning in result["warnings"]]
+
+
+def test_of_the_lots_to_be_inspected_those_that_save_most_fit_the_day(live: Live) -> None:
+    items = live.get("/v1/lots", sort="-expected_saving", limit="1000")["items"]
+    asking = [item for item in items if item["decision"] == "inspect"]
+    assert all(item["within_capacity"] is None for item in items if item["decision"] != "inspect")
+    assert {item["lot_id"] for item in asking if item["within_capacity"]} == {
+        item["lot_id"] for item in sorted(asking, key=lambda item: (-item["expected_saving"], item["lot_id"]))[:2]
+    }
+    assert len(asking) > 2 and all(item["within_capacity"] is not None for item in asking)
+    (released,) = {item["expected_saving"] for item in items if item["decision"] == "release"} or {0.0}
+    assert released == 0.0
 
 
 @pytest.mark.parametrize("sort", [*SORTS, *(f"-{name}" for name in SORTS)])

@@ -335,3 +335,47 @@ def test_a_real_log_is_read_by_version_and_within_the_window(bundle, tmp_path, m
     assert (result.drift["lots"], result.drift["lots_scored"]) == (300, 300)
     assert result.drift["verdict"] in ("none", "unclear")
     assert {one["version"]: one["scored"] for one in result.performance["versions"]} == {"3": 300, "2": 100}
+
+
+def test_a_challengers_scores_count_beside_the_champions_and_nowhere_else(bundle, tmp_path, monkeypatch):
+    """The shadow scores of a version that was promoted since are not what it answered."""
+    without_html(monkeypatch)
+    matrix = rows(300, seed=7)
+    lots, asked = [f"L{lot}" for lot in range(300)], np.full(300, NOW - DAY)
+    answered = table(lots, asked, bundle.risk(matrix), matrix)
+    unseen = table(lots, asked + 1, np.full(300, 0.5), matrix + 100, version="3")
+    unseen = unseen.set_column(unseen.column_names.index("source"), "source", pa.array(["shadow"] * 300))
+    other = table(lots, asked, np.full(300, 0.9), matrix, version="4")
+    other = other.set_column(other.column_names.index("source"), "source", pa.array(["shadow"] * 300))
+
+    def scores_of(*tables):
+        def scores(start, end, /, *, model_version=None, vectors=True):
+            for one in tables:
+                if model_version in (None, one["model_version"][0].as_py()):
+                    yield one
+
+        return scores
+
+    site = write_site(tmp_path / "site")
+    names = Vocabulary(lots)
+    outcome = judged()
+    outcome = replace(outcome, lots=names, lot=np.arange(300), as_of=np.full(300, NOW - DAY + 10))
+    outcome = replace(outcome, failed=np.zeros(300, dtype=np.int8), mature=np.ones(300, dtype=bool))
+    told = {}
+    for what, tables in (("alone", [answered]), ("with shadows", [answered, unseen, other])):
+        result = monitor(site, bundle=bundle, scores=scores_of(*tables), judged=outcome, now=NOW, trial=("3", "4"))
+        told[what] = result
+    for part in ("verdict", "scored", "predicted", "log_loss", "versions"):
+        assert told["alone"].performance[part] == told["with shadows"].performance[part], part
+    assert told["alone"].drift == told["with shadows"].drift
+    trial = monitor(site, bundle=bundle, scores=scores_of(answered, other), judged=outcome, now=NOW, trial=("3", "4"))
+    beside = trial.performance["challenger"]
+    assert (beside["judgements"], beside["verdict"]) == (300, "too_few")
+    assert beside["versions"][1]["predicted"] == pytest.approx(0.9)
+    assert trial.told[2].startswith("challenger: too_few; version 4 beside 3: 300 mature judgements")
+
+
+def test_without_a_challenger_there_is_none_in_the_report(bundle, tmp_path):
+    found = monitor(write_site(tmp_path / "site"), bundle=bundle, scores=lately(bundle, 5), judged=judged(), now=NOW)
+    assert found.performance["challenger"] is None
+    assert not any(line.startswith("challenger") for line in found.told)

@@ -35,7 +35,19 @@ AS_OF = {
 }
 UNTIL = {"tablets": "2020-01-01T00:00:00Z", "drives": "2015-01-01T00:00:00Z"}
 REASONS = 5
-FIELDS = ("lot_id", "as_of", "risk", "expected_cost", "decision", "features_as_of", "model_version", "warnings")
+FIELDS = (
+    "lot_id",
+    "as_of",
+    "risk",
+    "expected_cost",
+    "decision",
+    "features_as_of",
+    "model_version",
+    "warnings",
+    "expected_saving",
+    "risk_low",
+    "risk_high",
+)
 
 Row = dict[str, Any]
 

@@ -392,6 +392,46 @@ def test_a_refused_bundle_is_told_where_it_is_seen(browser: Chrome) -> None:
         assert box.rect["y"] < 200
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("Not told apart", "Challenger because: fewer false alarms", "Promoted because: asked for by")),
+        ("zh", ("无法区分优劣", "挑战原因：fewer false alarms", "晋升原因：asked for by")),
+    ],
+)
+def test_the_challenger_stands_beside_the_champion_with_reasons_and_figures(
+    served: Served, language: str, words: tuple[str, ...]
+) -> None:
+    page = httpx.get(served.at + f"/model?lang={language}").text
+    assert [word for word in words if word not in page] == []
+    assert "by &lt;quality&gt;" in page and "-0.0012" in page and "[-0.0041, +0.0017]" in page
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("logistic regression", "supplier only", "supplier lot kept apart", "14 failures: says little")),
+        ("zh", ("逻辑回归", "仅供应商历史", "supplier lot kept apart", "失效 14 次")),
+    ],
+)
+def test_what_the_model_is_held_against_stands_in_one_table_with_the_difference(
+    served: Served, language: str, words: tuple[str, ...]
+) -> None:
+    page = httpx.get(served.at + f"/model?lang={language}").text
+    assert [word for word in words if word not in page] == []
+    assert page.count(words[-1]) == 1
+    assert "-0.050" in page and "[-0.060, +0.004]" in page
+    assert "check that it is known before &lt;as_of&gt;" in page
+
+
+def test_a_challenger_that_does_not_score_is_told_and_without_one_nothing_is() -> None:
+    for plant, told in ((Plant(refused=True), True), (Plant(bare=True), False)):
+        with serving(app_of(plant)) as at:
+            page = httpx.get(at + "/model?lang=en").text
+            assert ("Version 2 lacks a feature" in page, "The challenger does not score" in page) == (told, told)
+            assert ('id="h-challenger"' in page) == told
+
+
 def test_before_there_is_a_model_pages_say_what_to_do(browser: Chrome) -> None:
     with serving(app_of(Plant(bare=True))) as at:
         browser.get(at + "/")

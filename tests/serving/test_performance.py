@@ -8,7 +8,8 @@ import pytest
 
 from features.asof import DAY
 from features.histories import Vocabulary
-from serving.performance import MIN_FAILURES, MIN_WEEKS, Judged, Predicted, performance, predictions, wilson
+from serving.figures import MIN_FAILURES, MIN_WEEKS, wilson
+from serving.performance import Judged, Predicted, performance, predictions
 
 DAY_0 = int(np.datetime64("2026-01-01", "us").astype(np.int64))
 AGES = 10_000 * DAY
@@ -139,7 +140,12 @@ def year(generator, *, lots=4_000, lift=0.0, weekly=0.0, weeks=50, sharpness=1.0
     rows = judged(*((f"L{place}", 4 + int(each)) for place, each in enumerate(day)))  # 5 January is a Monday
     rows = replace(rows, failed=np.empty(lots, dtype=np.int8))
     rows.failed[:] = failed
-    return rows, Predicted(1 / (1 + np.exp(-margin)), np.zeros(lots, dtype=np.int64), ["3"])
+    return rows, of_one_version(1 / (1 + np.exp(-margin)), rows)
+
+
+def of_one_version(risk, rows):
+    """Predictions by version 3, each asked for at its judgement."""
+    return Predicted(risk, np.zeros(len(rows), dtype=np.int64), ["3"], rows.as_of, rows.as_of)
 
 
 def report(rows, predicted):

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from features.errors import BundleRefused, RegistryFault, UnknownVersion
-from serving import registry, tracking
+from features.champion import CHALLENGER, CHAMPION, challenger, read_challenger
+from features.errors import BundleRefused, LotRiskError, RegistryFault, UnknownVersion
+from serving import because, registry, tracking
 from tests.toy_model import CARD, MLFLOW_WARNS, Parts
 from training.register import register
 
@@ -49,11 +50,17 @@ class Site:
     def promote(self, version: str, **reason: str) -> str | None:
         return registry.promote(self.name, version, **self.where, **reason)  # type: ignore[arg-type]
 
-    def follow(self, refused: dict[str, str]) -> str | None:
-        return registry.follow(self.name, **self.where, refused=refused)  # type: ignore[arg-type]
+    def follow(self, refused: dict[str, str], alias: str = CHAMPION) -> str | None:
+        return registry.follow(self.name, **self.where, refused=refused, alias=alias)  # type: ignore[arg-type]
 
     def rollback(self) -> str:
         return registry.rollback(self.name, **self.where)  # type: ignore[arg-type]
+
+    def challenge(self, version: str, **reason: str) -> str | None:
+        return registry.challenge(self.name, version, **self.where, **reason)  # type: ignore[arg-type]
+
+    def end_challenge(self) -> str | None:
+        return registry.end_challenge(self.name, **self.where)  # type: ignore[arg-type]
 
     def versions(self) -> list[registry.VersionInfo]:
         return registry.versions(self.name, **self.where)  # type: ignore[arg-type]
@@ -61,6 +68,12 @@ class Site:
     def champions(self) -> tuple[str | None, str | None]:
         """By MLflow's alias and by the file."""
         return tracking.aliased(self.client, self.name), registry.champion(self.state_dir)
+
+    def challengers(self) -> tuple[str | None, str]:
+        """By MLflow's alias and by the file."""
+        file = self.state_dir / CHALLENGER
+        said = file.read_text(encoding="utf-8").strip() if file.exists() else ""
+        return tracking.aliased(self.client, self.name, CHALLENGER), said
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +142,113 @@ def test_versions_are_listed_latest_first_with_what_their_cards_say(site: Site) 
     assert first.reasons == ["log loss below the base rate and the trailing rate"]
     assert first.made_at.tzinfo is not None
     assert first.problem == ""
+
+
+def test_a_challenger_stands_beside_the_champion_by_alias_and_file(site: Site) -> None:
+    site.train(3).promote("1")
+    assert site.challenge("2", reason="fewer false alarms out of time") is None
+    assert (site.challengers(), site.champions()) == (("2", "2"), ("1", "1"))
+    assert site.challenge("3") == "2"
+    assert site.challengers() == ("3", "3")
+    assert site.end_challenge() == "3"
+    assert (site.challengers(), site.champions()) == ((None, ""), ("1", "1"))
+    assert site.end_challenge() is None
+    assert [path.name for path in site.state_dir.iterdir() if path.name.startswith(".")] == []
+
+
+def test_why_versions_were_promoted_and_challenged_is_listed_and_kept_without_the_registry(site: Site) -> None:
+    site.train(2).promote("1", reason="first one")
+    site.challenge("2", reason="newer data")
+    latest, first = site.versions()
+    assert (latest.challenger, latest.challenged_because, latest.champion) == (True, "newer data", False)
+    assert (first.challenger, first.promoted_because, first.champion) == (False, "first one", True)
+    assert because.kept(site.state_dir) == {
+        "1": {"promoted_because": "first one", "challenged_because": ""},
+        "2": {"promoted_because": "", "challenged_because": "newer data"},
+    }
+    site.promote("2", reason="better for a month")
+    assert because.kept(site.state_dir)["2"] == {
+        "promoted_because": "better for a month",
+        "challenged_because": "newer data",
+    }
+    (site.state_dir / because.FILE).write_text("[", encoding="utf-8")
+    assert because.kept(site.state_dir) == {}
+
+
+def test_the_table_of_versions_marks_both_and_shows_reasons_as_they_were_written(site: Site) -> None:
+    site.train(2).promote("1", reason="asked for [by quality]")
+    site.challenge("2", reason="newer [/data]")
+    table = registry.versions_table(site.name, site.versions())
+    assert list(table.columns[1].cells) == ["challenger", "champion"]
+    assert [str(cell).splitlines()[1] for cell in table.columns[5].cells] == [
+        "Challenger: newer [/data]",
+        "Promoted: asked for [by quality]",
+    ]
+
+
+def test_the_champion_cannot_challenge_itself(site: Site) -> None:
+    site.train(2).promote("2")
+    with pytest.raises(LotRiskError, match=r"version 2 of .* is the champion\. Name another"):
+        site.challenge("2")
+    with pytest.raises(UnknownVersion, match=r"version 7 of .* There are versions 1, 2\."):
+        site.challenge("7")
+    assert site.challengers() == (None, "")
+
+
+@pytest.mark.parametrize("how", ["promoted", "rolled back to"])
+def test_a_challenger_that_becomes_champion_challenges_no_more(site: Site, how: str) -> None:
+    site.train(2).promote("2")
+    if how == "rolled back to":
+        site.promote("1")
+    site.challenge("1" if how == "promoted" else "2")
+    champion = "1" if how == "promoted" else "2"
+    assert site.promote("1") == "2" if how == "promoted" else site.rollback() == "2"
+    assert (site.champions(), site.challengers()) == ((champion, champion), (None, ""))
+
+
+def test_a_champion_that_is_still_written_as_challenger_is_none_and_promoting_it_again_mends_that(site: Site) -> None:
+    site.train(2).promote("1")
+    site.challenge("2")
+    site.promote("2")
+    site.client.set_registered_model_alias(site.name, CHALLENGER, "2")
+    (site.state_dir / CHALLENGER).write_text("2\n", encoding="utf-8")
+    assert challenger(site.state_dir) == "" and read_challenger(site.state_dir) is None
+    assert site.promote("2") is None
+    assert site.challengers() == (None, "")
+
+
+def test_promoting_another_leaves_the_challenger(site: Site) -> None:
+    site.train(3).promote("1")
+    site.challenge("2")
+    site.promote("3")
+    assert (site.champions(), site.challengers()) == (("3", "3"), ("2", "2"))
+
+
+@pytest.mark.parametrize("before", [None, "2"])
+def test_where_the_challengers_file_cannot_be_put_its_alias_moves_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    site.train(3).promote("1")
+    if before:
+        site.challenge(before)
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "replace", refuse)
+        with pytest.raises(PermissionError, match="read only"):
+            site.challenge("3")
+    assert site.challengers() == (before, before or "")
+    site.challenge("3")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(PermissionError, match="read only"):
+        site.end_challenge()
+    assert site.challengers() == ("3", "3")
+
+
+def test_a_bundle_that_does_not_read_does_not_challenge(site: Site) -> None:
+    site.train(2).promote("1")
+    cut_short(site.state_dir / "bundles" / "2")
+    with pytest.raises(BundleRefused, match=r"model\.txt is not the file"):
+        site.challenge("2")
+    assert site.challengers() == (None, "")
 
 
 def test_an_unknown_version_names_those_there_are(site: Site) -> None:
@@ -271,7 +391,7 @@ def test_everything_goes_by_url_too(url: str, tmp_path: Path) -> None:
     site = Site("by url", url, tmp_path / "here").train(2)
     assert [site.promote("1"), site.promote("2"), site.rollback()] == [None, "1", "1"]
     assert site.champions() == ("1", "1")
-    assert sorted(path.name for path in site.state_dir.iterdir()) == ["bundles", "champion"]
+    assert sorted(path.name for path in site.state_dir.iterdir()) == ["bundles", "champion", "reasons.json"]
     elsewhere = Site("by url", url, tmp_path / "another machine")
     assert elsewhere.promote("2") == "1"
     assert site.champions() == ("2", "1")
@@ -336,6 +456,20 @@ def test_a_champion_that_is_refused_is_not_fetched_again(
     with pytest.raises(BundleRefused, match=r"model\.txt"):
         here.follow(refused)
     assert fetched.count(second.run_id) == 2 and here.champions() == ("2", "1")
+
+
+def test_a_challenger_named_elsewhere_is_followed_and_goes_when_it_is_ended_there(url: str, tmp_path: Path) -> None:
+    elsewhere = Site("challenged", url, tmp_path / "elsewhere").train(3)
+    elsewhere.promote("1", reason="first one")
+    here = Site("challenged", url, tmp_path / "here")
+    assert here.follow({}, CHALLENGER) is None
+    elsewhere.challenge("2", reason="newer data")
+    assert (here.follow({}), here.follow({}, CHALLENGER)) == ("1", "2")
+    assert (here.champions(), here.challengers()) == (("1", "1"), ("2", "2"))
+    assert because.kept(here.state_dir) == because.kept(elsewhere.state_dir)
+    elsewhere.end_challenge()
+    assert here.follow({}, CHALLENGER) is None
+    assert (here.champions(), here.challengers()) == (("1", "1"), (None, ""))
 
 
 def test_a_bundle_changed_in_the_registry_is_refused(url: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
@@ -123,6 +124,7 @@ def test_what_is_put_in_comes_out(url: str, opened: Callable[..., ScoreLog]) -> 
         "decision": "hold",
         "model_version": "3",
         "source": "api",
+        "propensity": None,
     }
     assert struct.unpack("<3d", vector) == (0.0, 1.0, 2.0)
     assert (second["lot_id"], second["risk"], second["vector"]) == ("没有", None, b"")
@@ -305,6 +307,38 @@ def test_a_stop_that_runs_out_of_time_spills_what_the_writer_may_still_write(
     assert logged(sqlite_url) == ["L1", "L2"]
 
 
+def test_the_probability_of_a_decision_is_kept_also_through_a_spilled_file(
+    url: str, tmp_path: Path, opened: Callable[..., ScoreLog]
+) -> None:
+    stopped = opened(url)
+    stopped.put(replace(scores("L1", "L2"), propensity=np.array([0.05, 1.0])))
+    stopped.put(scores("L3"))
+    stopped.close()
+    assert len(spilled(tmp_path)) == 1
+    log = started(opened(url))
+    assert until(lambda: log.written == 3), log.fault
+    engine = open_database(url)
+    found = [row for table in scores_between(engine, 0, 10**18) for row in table.to_pylist()]
+    engine.dispose()
+    assert {row["lot_id"]: row["propensity"] for row in found} == {"L1": 0.05, "L2": 1.0, "L3": None}
+
+
+def test_a_file_that_was_spilled_before_propensity_is_still_taken_in(
+    url: str, tmp_path: Path, opened: Callable[..., ScoreLog]
+) -> None:
+    stopped = opened(url)
+    stopped.put(replace(scores("L1", "L2"), propensity=np.array([0.05, 1.0])))
+    stopped.close()
+    (file,) = spilled(tmp_path)
+    with pa.OSFile(str(file), "rb") as source:
+        table = pa.ipc.open_file(source).read_all().drop_columns(["propensity"])
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    log = started(opened(url))
+    assert until(lambda: log.written == 2), log.fault
+    assert logged(url) == ["L1", "L2"] and spilled(tmp_path, "damaged") == []
+
+
 def test_several_that_start_at_once_write_a_spilled_file_once(
     url: str, tmp_path: Path, opened: Callable[..., ScoreLog]
 ) -> None:
@@ -455,6 +489,7 @@ def test_the_history_of_a_lot_is_its_latest_scores_oldest_first(url: str, opened
         "decision": "hold",
         "model_version": "3",
         "source": "api",
+        "propensity": None,
     }
     assert scores_of_lot(engine, "unknown", limit=3) == []
     engine.dispose()

@@ -63,7 +63,8 @@ def test_a_whole_record_of_a_lot_that_no_table_holds_is_scored_without_a_warning
     assert (result["lot_id"], result["as_of"], result["model_version"]) == ("N1", AS_OF, "1")
     assert result["features_as_of"] < AS_OF
     assert set(result) == {
-        "lot_id", "risk", "expected_cost", "decision", "reasons", "model_version", "as_of", "features_as_of", "warnings"
+        "lot_id", "risk", "risk_low", "risk_high", "expected_cost", "expected_saving", "decision", "reasons",
+        "model_version", "as_of", "features_as_of", "warnings"
     }  # fmt: skip
 
 

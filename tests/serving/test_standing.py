@@ -32,7 +32,11 @@ def standing(folder: Path, *, lots: int = 40, name: str = "1.arrow") -> Standing
             "produced_at": number * HOUR,
             "shipped_at": np.where(number % 4 == 0, NO_TIME, number * HOUR + 1),
             "risk": (number % 7) / 10,
+            "risk_low": pa.array([None if n % 2 else 0.0 for n in number], pa.float64()),
+            "risk_high": (number % 7) / 5,
             "expected_cost": number * 1.5,
+            "expected_saving": (number % 4) * 10.0,
+            "within_capacity": pa.array([(None, True, False)[n % 3] for n in number], pa.bool_()),
             "decision": pa.array(["hold" if n % 7 > 4 else "release" for n in number], pa.string()),
             "warnings": ["stale_table missing_history" if n % 2 else "" for n in number],
             "logged_at": number,
@@ -68,11 +72,25 @@ def test_an_item_says_what_it_is_and_when_it_was_scored(tmp_path: Path) -> None:
         "produced_at": "1970-01-01T03:00:00Z",
         "shipped_at": "1970-01-01T03:00:00.000001Z",
         "risk": 0.3,
+        "risk_low": None,
+        "risk_high": 0.6,
         "expected_cost": 4.5,
+        "expected_saving": 30.0,
+        "within_capacity": None,
         "decision": "release",
         "warnings": ["stale_table", "missing_history"],
     }
     assert (items[1]["shipped_at"], items[1]["warnings"]) == (None, [])
+
+
+def test_a_run_that_an_older_lot_risk_wrote_is_none(tmp_path: Path) -> None:
+    standing(tmp_path)
+    with pa.OSFile(str(tmp_path / "1.arrow"), "rb") as file:
+        table = pa.ipc.open_file(file).read_all().drop_columns(["within_capacity", "by expected_saving"])
+    with pa.OSFile(str(tmp_path / "old.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(pa.ArrowInvalid, match=r"old\.arrow lacks by expected_saving, within_capacity"):
+        Standing(tmp_path / "old.arrow")
 
 
 def test_filters_hold_together(tmp_path: Path) -> None:
