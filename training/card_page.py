@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from features.asof import DAY
+from features.asof import DAY, SECOND
 from features.card import FeatureSpec, ModelCard, iso
 from features.dictionary import named
 from features.rules import LabelRule
@@ -45,9 +45,10 @@ def card_page(
     names = [name for name, row in figures.items() if isinstance(row, dict) and row.get("name") == name]
     return templates.get_template("card.html").render(
         card=card,
-        until=iso(card.trained_until),
-        cut=iso(card.cut),
+        until=_second(card.trained_until),
+        cut=_second(card.cut),
         question=_question(card.label),
+        label={name: _label(name, value) for name, value in card.label.items()},
         rows=[figures[name] for name in names],
         titles={key: title for key, title in TITLES.items() if any(figures[name][key] is not None for name in names)},
         few=bool(names) and bool(figures[names[0]].get("few")),
@@ -77,7 +78,7 @@ def limits_of(card: ModelCard) -> list[str]:
         + (" and others." if len(categories) > 6 else ".")
         if categories
         else "It looks at no categories.",
-        f"What happened after {iso(card.trained_until)}: a score of a lot judged before carries trained_later, and a "
+        f"What happened after {_second(card.trained_until)}: a score of a lot judged before carries trained_later, and a "
         "model grows old; drift and realised performance are watched by `lotrisk monitor`.",
         f"Failures that are reported later than {label['delay_days']:.0f} days after the window: they are not in its "
         "labels, and one in twenty reports is expected to be.",
@@ -85,6 +86,11 @@ def limits_of(card: ModelCard) -> list[str]:
     if not card.doubt.get("knots"):
         found.append("How far a lot's own probability may lie from its risk: too little was there to tell.")
     return found
+
+
+def _second(moment: int) -> str:
+    """Without fractions of a second, which nobody reads."""
+    return iso(moment - moment % SECOND)
 
 
 def _question(label: Mapping[str, Any]) -> str:
@@ -96,6 +102,13 @@ def _question(label: Mapping[str, Any]) -> str:
         f"at least {rule.returned_ppm:,.0f} ppm of the units at risk come back within {rule.within / DAY:g} days of "
         "the judgement, or the lot is found failing before it ships"
     )
+
+
+def _label(name: str, value: Any) -> str:
+    """Durations of the rule are microseconds in the card."""
+    if name in ("within", "reporting"):
+        return f"{value / DAY:g} days"
+    return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
 
 
 def _largest(features: Sequence[FeatureSpec], gains: Mapping[str, float]) -> list[tuple[str, str, float]]:

@@ -35,7 +35,7 @@ def decision_curve(curve: Mapping[str, Any]) -> Figure:
         xlim=(0, threshold[-1]),
         ylim=(-0.25 * top, 1.15 * top),  # acting on all falls without end; below this nobody would
         xlabel="Risk from which a lot is acted on",
-        ylabel="Net benefit: failures found a lot, less false alarms at their odds",
+        ylabel="Net benefit a lot, in failures found",
     )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
     axes.legend(frameon=False, loc="upper right", fontsize=9)

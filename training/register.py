@@ -8,7 +8,7 @@ then does its bundle get its place. Cut off anywhere, there is at worst a versio
 import hashlib
 import pickletools
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -21,14 +21,25 @@ from features.bundle import read_bundle, write_bundle
 from features.card import ModelCard, iso
 from features.errors import RegistryFault
 from features.histories import Array
+from features.output import write_text
 from training.runs import client_of, experiment_of, log_run, told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
-KINDS = (".csv", ".json", ".lgb", ".parquet", ".png", ".txt", ".yaml", "MLmodel")  # endings of what is registered
-_STARTS = {".parquet": b"PAR1", ".png": b"\x89PNG", ".lgb": b"tree\n"}
+KINDS = (
+    ".csv",
+    ".html",
+    ".json",
+    ".lgb",
+    ".parquet",
+    ".png",
+    ".txt",
+    ".yaml",
+    "MLmodel",
+)  # endings of what is registered
+_STARTS = {".html": b"<!doctype html>", ".parquet": b"PAR1", ".png": b"\x89PNG", ".lgb": b"tree\n"}
 
 
 @told()
@@ -46,8 +57,12 @@ def register(
     tags: Mapping[str, str],
     figures: Mapping[str, "Figure"],
     tables: Mapping[str, pa.Table],
+    page: Callable[[ModelCard], str],
 ) -> str:
     """Register a model as the next version of `name`; returns its number and leaves `state_dir/bundles/<number>`.
+
+    `page`: from the card with its version to HTML, which becomes `state_dir/cards/<number>.html` and the run's
+    `card.html`.
 
     `model_text`: LightGBM's; `golden`: float64 rows of the matrix, shape (rows, features). `metrics` that are NaN
     are left out. `figures` become `plots/<key>.png`, `tables` become `tables/<key>.csv`. Without a server (any URI
@@ -80,6 +95,9 @@ def register(
                 golden=golden,
             )
             client.log_artifacts(run_id, str(made_bundle), "bundle")
+            shown = page(replace(card, version=version))
+            write_text(state_dir / "cards" / f"{version}.html", shown)
+            client.log_text(run_id, shown, "card.html")
             written = hashlib.sha256((made_bundle / "card.json").read_bytes()).hexdigest()
             client.set_model_version_tag(name, version, "card_sha256", written)
         except BaseException:

@@ -1,11 +1,13 @@
 """`lotrisk train`: from histories to a registered version, with the figures it has to be believed by."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from rich.table import Table
+from rich.console import Group
 
 from features.asof import before
 from features.build import build_features
@@ -14,14 +16,31 @@ from features.histories import Histories
 from features.layout import Layout
 from features.output import write_text
 from features.site import Site
+from training.apart import apart_by
+from training.beside import beside
+from training.card_page import card_page
 from training.champion import SharedJudgements, Verdict, may_promote
-from training.describe import card_of, metrics_of, parameters_of, plots_of, reference_of, spread, tags_of
-from training.evaluate import figures_rows, figures_table, log_losses
+from training.compare import OUT_OF_TIME, out_of_time_of
+from training.describe import (
+    card_of,
+    gains_of,
+    metrics_of,
+    notes_of,
+    parameters_of,
+    plots_of,
+    reference_of,
+    spread,
+    tags_of,
+)
+from training.evaluate import figures_rows, figures_tables, log_losses
 from training.evaluation import Evaluation, evaluate_model
+from training.forecast import OutOfTime
 from training.known import known_by
-from training.model import Model, fit_model
+from training.leaks import Leak, find_leaks
+from training.model import Model, fit_model, score_out_of_time
 from training.recipe import Recipe
 from training.register import register
+from training.segments import segments_of
 from training.tables import Progress
 
 GOLDEN_ROWS = 8
@@ -34,12 +53,14 @@ class Trained:
     version: str
     verdict: Verdict
     rows: list[dict[str, Any]]
-    table: Table
+    table: Group
     label: dict[str, Any]
     rounds: int
     rate: str
     model: Model
     evaluation: Evaluation
+    leaks: list[Leak]
+    notes: list[str]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -51,6 +72,8 @@ class Trained:
             "rounds": self.rounds,
             "rate": self.rate,
             "figures": self.rows,
+            "leaks": [leak.as_dict() for leak in self.leaks],
+            "notes": self.notes,
         }
 
     @property
@@ -62,7 +85,8 @@ class Trained:
         ]
         word = "may be champion" if self.verdict.promote else "may not be champion"
         first = f"version {self.version}, {self.rounds} trees: {word}"
-        return [", ".join(facts), first, *(f"- {reason}" for reason in (*self.verdict.reasons, *self.verdict.void))]
+        reasons = [f"- {reason}" for reason in (*self.verdict.reasons, *self.verdict.void)]
+        return [", ".join(facts), *(f"suspicious: {leak}" for leak in self.leaks), first, *reasons, *self.notes]
 
 
 def train(
@@ -79,17 +103,19 @@ def train(
     CannotTrain where too little is mature.
     """
     known = known_by(histories, site.rules, until=until)
-    model = fit_model(known, recipe or Recipe.of(site), progress=progress)
+    recipe = recipe or Recipe.of(site)
+    model = fit_model(known, recipe, beside=beside(recipe), progress=progress)
     return keep(site, model, champion=champion, progress=progress)
 
 
 def keep(site: Site, model: Model, *, champion: Bundle | None, progress: Progress) -> Trained:
     """Evaluates a model and registers it with all that it has to be believed by."""
     progress("evaluate", 1, 1)
-    evaluation = evaluate_model(model, site)
-    verdict = verdict_on(model, evaluation, champion)
-    card = card_of(site, model, evaluation, verdict)
-    rows = figures_rows(evaluation.figures)
+    evaluation = evaluate_model(model, site, more=_kept_apart(site, model, progress))
+    leaks = find_leaks(model, evaluation, lambda recipe: score_out_of_time(model.known, recipe, progress=progress))
+    verdict = verdict_on(model, evaluation, champion, protected=site.model.protected)
+    card = card_of(site, model, evaluation, verdict, leaks=leaks)
+    rows, pictures = figures_rows(evaluation.figures, evaluation.counts), plots_of(model, evaluation, card)
     progress("register", 1, 1)
     version = register(
         site.name,
@@ -102,17 +128,29 @@ def keep(site: Site, model: Model, *, champion: Bundle | None, progress: Progres
         parameters=parameters_of(model),
         metrics=metrics_of(evaluation, model),
         tags=tags_of(card, verdict),
-        figures=plots_of(model, evaluation),
-        tables={"figures": pa.Table.from_pylist(rows)},
+        figures=pictures,
+        tables={"figures": pa.Table.from_pylist(rows), OUT_OF_TIME: out_of_time_of(model, evaluation)},
+        page=partial(card_page, pictures=pictures, gains=gains_of(model), parts=model.trees.sample.parts),
     )
     write_text(site.state_dir / "rate", model.rate + "\n")
-    table = figures_table(evaluation.figures, judgements=len(evaluation.rows), failures=int(evaluation.failed.sum()))
-    label = model.known.labels.describe()
-    return Trained(version, verdict, rows, table, label, model.rounds, model.rate, model, evaluation)
+    table = figures_tables(evaluation.figures, evaluation.counts)
+    label, notes = model.known.labels.describe(), notes_of(card)
+    return Trained(version, verdict, rows, table, label, model.rounds, model.rate, model, evaluation, leaks, notes)
 
 
-def verdict_on(model: Model, evaluation: Evaluation, champion: Bundle | None) -> Verdict:
-    """Whether the rule lets it be promoted, and why."""
+def _kept_apart(site: Site, model: Model, progress: Progress) -> dict[str, OutOfTime]:
+    """A second walk, where the site asks for one, that learns nothing from lots that share with the block's."""
+    entity = site.model.keep_apart
+    if not entity:
+        return {}
+    apart = apart_by(entity, model.known.histories)
+    return {f"{entity} kept apart": score_out_of_time(model.known, model.recipe, apart=apart, progress=progress)}
+
+
+def verdict_on(
+    model: Model, evaluation: Evaluation, champion: Bundle | None, *, protected: Sequence[str] = ()
+) -> Verdict:
+    """Whether the rule lets it be promoted, and why. `protected`: segments that it must not serve worse."""
     failed, risks = evaluation.failed, evaluation.risks
     shared = None
     if champion is not None:
@@ -120,14 +158,12 @@ def verdict_on(model: Model, evaluation: Evaluation, champion: Bundle | None) ->
         later = np.flatnonzero(~before(judged.as_of, champion.card.cut))
         layout = Layout.from_dict(champion.card.layout)
         features = build_features(judged.take(later), model.known.histories, layout)
-        theirs = champion.risk(champion.columns(features.names, features.matrix)) if len(later) else np.empty(0)
+        matrix, units = champion.columns(features.names, features.matrix), judged.units[later]
+        theirs = champion.risk(matrix, units) if len(later) else np.empty(0)
         ours = risks["model"][later]
-        shared = SharedJudgements(
-            champion_loss=log_losses(theirs, failed[later]),
-            candidate_loss=log_losses(ours, failed[later]),
-            failed=failed[later],
-            block=evaluation.block[later],
-        )
+        there = segments_of(model.known, judged.take(later), model.trees.layout) if protected else {}
+        guarded = {name: there.get(name, np.empty(0, dtype=np.int64)) for name in protected}
+        shared = SharedJudgements(theirs, ours, failed[later], evaluation.block[later], guarded)
     return may_promote(
         model_loss=log_losses(risks["model"], failed),
         base_rate_loss=log_losses(risks["base rate"], failed),

@@ -40,6 +40,7 @@ def train(name: str, state_dir: Path, tracking_uri: str, **other: Any) -> str:
         "tags": {"until": "2025-04-17T00:00:00Z", "champion": "better than the base rate"},
         "figures": {"calibration": figure},
         "tables": {"out_of_time": pa.table({"risk": [0.1, 0.2]})},
+        "page": lambda card: f"<!doctype html>version {card.version}",
         **other,
     }
     return register(name, tracking_uri=tracking_uri, state_dir=state_dir, **given)
@@ -104,6 +105,7 @@ def test_everything_registered_is_plain_data(client: Any, tmp_path: Path) -> Non
         "bundle/golden.json",
         "bundle/model.txt",
         "bundle/reference.parquet",
+        "card.html",
         "plots/calibration.png",
         "tables/out_of_time.csv",
     ]
