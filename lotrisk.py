@@ -11,6 +11,7 @@ import click
 from features.errors import ContractViolation, SettingsError, SourceUnreachable
 from features.terminal import AS_JSON, SITE, OneLineFaults, console, lot_ids, print_json, progress, result
 from serving.version_commands import challenge, models, promote, rollback
+from training.compare_command import compare
 
 if TYPE_CHECKING:
     from features.reading import Reading
@@ -31,7 +32,7 @@ def main() -> None:
     """
 
 
-for _command in (models, promote, challenge, rollback):
+for _command in (compare, models, promote, challenge, rollback):
     main.add_command(_command)
 
 
@@ -86,22 +87,6 @@ def train(site: Path, until: str | None, seed: int, keep_apart: str | None, as_j
     trained, promoted = _train(settings, _read(settings), until=_moment(until, settings), seed=seed, quiet=as_json)
     if as_json:
         print_json({**trained.facts, "promoted": promoted})
-
-
-@main.command()
-@SITE
-@click.argument("first")
-@click.argument("second")
-@AS_JSON
-def compare(site: Path, first: str, second: str, as_json: bool) -> None:
-    """Say whether two versions differ beyond noise, on the lots that both scored before their time."""
-    from training.compare import compare as job
-
-    found = job(_site(site), first, second)
-    if as_json:
-        print_json(found.facts)
-        return
-    click.echo("\n".join(found.lines))
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""What scores: the champion's bundle, or while there is none a shrunk trailing rate."""
+"""What scores: the champion's bundle, or while there is none a shrunk trailing rate; and who challenges it."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from features.bundle import Bundle, read_bundle
 from features.errors import BundleRefused, UnknownVersion
 from features.groups.field import RATES
 
+CHAMPION, CHALLENGER = "champion", "challenger"
+"""The files in `state_dir` that name versions, and the registry's aliases."""
 PRODUCT_RATE = "shrunk_product"
 PLANT = "plant_fail_share_365d"
 
@@ -44,16 +46,21 @@ def shrunk_rates(features: Features) -> dict[str, Array]:
 
 def read_scorer(state_dir: Path) -> Scorer:
     """What serves here, by the files `champion` and `rate`. UnknownVersion, BundleRefused for a lost or bad bundle."""
-    version, rate = _said(state_dir / "champion"), _said(state_dir / "rate")
+    version, rate = _said(state_dir / CHAMPION), _said(state_dir / "rate")
     rate = rate if rate in RATES else PRODUCT_RATE
-    if not version:
-        return Scorer(None, rate)
-    folder = state_dir / "bundles" / version
-    if not version.isdigit() or not folder.is_dir():
-        raise UnknownVersion(
-            f"{state_dir / 'champion'} names version {version}, but {folder} is not there. Promote another."
-        )
-    return Scorer(read_bundle(folder), rate)
+    return Scorer(_named(state_dir, version, by=CHAMPION) if version else None, rate)
+
+
+def read_challenger(state_dir: Path) -> Scorer | None:
+    """What is tried beside the champion, by the file `challenger`; None: nothing is. Faults as of `read_scorer`."""
+    version = challenger(state_dir)
+    return Scorer(_named(state_dir, version, by=CHALLENGER)) if version else None
+
+
+def challenger(state_dir: Path) -> str:
+    """The version that the file `challenger` names; "" where it names none, or the champion itself."""
+    version = _said(state_dir / CHALLENGER)
+    return "" if version == _said(state_dir / CHAMPION) else version
 
 
 def scorer_state(state_dir: Path) -> tuple[object, ...]:
@@ -61,14 +68,32 @@ def scorer_state(state_dir: Path) -> tuple[object, ...]:
 
     BundleRefused where even that cannot be told.
     """
-    version = _said(state_dir / "champion")
+    version = _said(state_dir / CHAMPION)
+    return (version, _said(state_dir / "rate"), *_files(state_dir, version))
+
+
+def challenger_state(state_dir: Path) -> tuple[object, ...]:
+    """The same for `read_challenger`."""
+    version = challenger(state_dir)
+    return (version, *_files(state_dir, version))
+
+
+def _named(state_dir: Path, version: str, *, by: str) -> Bundle:
+    folder = state_dir / "bundles" / version
+    if not version.isdigit() or not folder.is_dir():
+        what = "Promote another." if by == CHAMPION else "Name another challenger, or none."
+        raise UnknownVersion(f"{state_dir / by} names version {version}, but {folder} is not there. {what}")
+    return read_bundle(folder)
+
+
+def _files(state_dir: Path, version: str) -> list[tuple[str, int, int]]:
     files: list[tuple[str, int, int]] = []
     if version.isdigit():
         with suppress(OSError):  # being written or gone: the next look sees another state
             for file in sorted((state_dir / "bundles" / version).iterdir()):
                 found = file.stat()
                 files.append((file.name, found.st_size, found.st_mtime_ns))
-    return (version, _said(state_dir / "rate"), *files)
+    return files
 
 
 def _said(file: Path) -> str:

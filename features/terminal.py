@@ -13,8 +13,10 @@ from rich.progress import Progress
 
 from features.errors import LotRiskError, SettingsError
 
+SITE = click.argument("site", type=click.Path(path_type=Path))
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 PLAIN_WIDTH = 130  # of tables where there is no terminal to ask
-EXTRAS = "train (train, backtest, demo), serve (serve, models, promote, rollback) or monitor (monitor)"
+EXTRAS = "train (train, backtest, demo), serve (serve, models, promote, challenge, rollback) or monitor (monitor)"
 
 
 class OneLineFaults(click.Group):

@@ -11,7 +11,6 @@ from time import time_ns
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
@@ -56,7 +55,6 @@ def create_app(folder: Path) -> FastAPI:
     app.add_middleware(QuickScores, service=service)
     app.add_middleware(Counted, metrics=metrics)
     app.add_exception_handler(Problem, _of_problem)
-    app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _of_fault)
     _add_scores(app, service)
@@ -218,12 +216,6 @@ def _told(code: str, detail: str) -> Response:
 def _of_problem(_: Request, fault: Exception) -> Response:
     assert isinstance(fault, Problem)  # noqa: S101 - registered for nothing else
     return _told(fault.code, fault.detail)
-
-
-def _of_validation(_: Request, fault: Exception) -> Response:
-    assert isinstance(fault, RequestValidationError)  # noqa: S101 - registered for nothing else
-    first = fault.errors()[0]
-    return _told("invalid_request", f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
 
 
 def _of_http(request: Request, fault: Exception) -> Response:

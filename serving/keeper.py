@@ -17,7 +17,7 @@ from pathlib import Path
 
 from features.asof import MINUTE, within
 from features.card import code_fingerprint
-from features.champion import Scorer, scorer_state
+from features.champion import CHALLENGER, Scorer, challenger_state, scorer_state
 from features.errors import LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, content_hash, read_mapped, write_mapped
@@ -25,8 +25,8 @@ from features.reading import read_histories
 from features.score import Policy
 from features.site import Site, read_site
 from serving.changes import signature
-from serving.loaded import usable_scorer, warm
-from serving.open_lots import score_open_lots
+from serving.loaded import usable_challenger, usable_scorer, warm
+from serving.open_lots import score_open_lots, shadow_open_lots
 from serving.published import FOLDER, Published, histories_folder, publish, read_published, spill_folder
 from serving.score_log import ScoreLog
 
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _TICK = 0.5  # seconds: a promotion is followed, and the open lots scored anew, within a second or so
 _REGISTRY_EVERY = MINUTE // 2
+_TRIED = ("challenger", "challenger's scores")  # faults of these are the log's: nobody's answer rests on them
 
 
 class Keeper:
@@ -48,24 +49,29 @@ class Keeper:
         self._state: tuple[object, ...] = ()
         self._refused: LotRiskError | None = None
         self._signature: str | None = None
-        self._unmapped = self._unscored = False
+        self._challenger: Scorer | None = None
+        self._challenger_state: tuple[object, ...] = ()
+        self._unmapped = self._unscored = self._unshadowed = False
         self._tried: dict[str, int] = {}
         self._faults: dict[str, str] = {}
-        self._not_followed: dict[str, str] = {}
+        self._not_followed: tuple[dict[str, str], dict[str, str]] = {}, {}
         self._sweep()
 
     def step(self, now: int) -> None:
         """What is due at `now`, microseconds UTC. A fault is published, and leaves what was published before."""
         refresh = self._site.refresh_every
         self._try("model", self._read_scorer, now, every=0)
+        self._try("challenger", self._read_challenger, now, every=0)
         self._try("sources", self._refresh, now, every=refresh)
         if self._histories is not None and self._scorer is not None:
             due = self._unscored or _passed(self._published.scored_at, self._site.rescore_every, now)
             if due:
                 self._try("scores", self._score, now, every=refresh if self._faults.get("scores") else 0)
+        if self._unshadowed:
+            self._try("challenger's scores", self._shadow, now, every=0)
         if self._site.tracking_uri.startswith(("http://", "https://")):
             self._try("registry", self._follow_registry, now, every=_REGISTRY_EVERY)
-        fault = "; ".join(filter(None, self._faults.values()))
+        fault = "; ".join(fault for what, fault in self._faults.items() if fault and what not in _TRIED)
         if (fault, self._log.dropped) != (self._published.fault, self._published.log_dropped):
             self._try("state", lambda _: self._publish(replace(self._published, fault=fault)), now, every=0)
 
@@ -93,11 +99,14 @@ class Keeper:
             return None
 
     def _follow_registry(self, now: int) -> None:  # noqa: ARG002 - the registry has a clock of its own
-        """Takes over the champion of a registry elsewhere."""
+        """Takes over the champion of a registry elsewhere, then its challenger."""
         from serving.registry import follow
 
-        site = self._site
-        follow(site.name, tracking_uri=site.tracking_uri, state_dir=site.state_dir, refused=self._not_followed)
+        site, (champions, challengers) = self._site, self._not_followed
+        follow(site.name, tracking_uri=site.tracking_uri, state_dir=site.state_dir, refused=champions)
+        follow(
+            site.name, tracking_uri=site.tracking_uri, state_dir=site.state_dir, refused=challengers, alias=CHALLENGER
+        )
 
     def _read_scorer(self, now: int) -> None:  # noqa: ARG002 - whenever files have changed
         """Takes another model than before. A refused one is read again when its files change."""
@@ -115,6 +124,13 @@ class Keeper:
         if self._scorer is None or scorer.version != self._scorer.version:
             self._unmapped = self._unscored = True
         self._scorer = scorer
+
+    def _read_challenger(self, now: int) -> None:  # noqa: ARG002 - whenever files have changed
+        """Takes another challenger than before, or none."""
+        state = challenger_state(self._site.state_dir)
+        if state != self._challenger_state:
+            self._challenger_state, self._challenger = state, None
+            self._challenger = usable_challenger(self._site.state_dir)
 
     def _refresh(self, now: int) -> None:
         """Reads the sources if they may have changed."""
@@ -134,14 +150,17 @@ class Keeper:
 
     def _map(self, histories: Histories, read_at: int) -> None:
         """Writes the histories with all that scores by the present model make of them, unless they are there."""
-        scorer = self._scorer or Scorer(None)
+        scorer, tried = self._scorer or Scorer(None), self._challenger
         name = f"{content_hash(histories)[:24]}-{code_fingerprint()[:12]}-{scorer.version}"
+        name += "" if tried is None else f"-{tried.version}"
         folder = histories_folder(self._site.state_dir, name)
         try:
             self._histories = read_mapped(folder)
         except StaleMap:
             shutil.rmtree(folder, ignore_errors=True)
             warm(scorer, histories, self._policy)
+            if tried is not None:
+                self._warm_challenger(tried, histories)
             write_mapped(histories, folder)
             self._histories = read_mapped(folder)
         self._unmapped = False
@@ -158,7 +177,28 @@ class Keeper:
             self._scorer, self._histories, self._policy, self._log, state_dir=state, last=self._published.open, now=now
         )
         self._unscored = False
+        self._unshadowed = self._challenger is not None
         self._publish(replace(self._published, open=name, scored_at=now))
+
+    def _warm_challenger(self, tried: Scorer, histories: Histories) -> None:
+        try:
+            warm(tried, histories, self._policy)
+        except Exception:  # of whatever kind: the champion's histories are mapped all the same
+            log.exception("challenger %s cannot score", tried.version)
+
+    def _shadow(self, now: int) -> None:  # noqa: ARG002 - as of the run
+        """The challenger's scores of what was just logged, after it is published; a run that fails is let go."""
+        self._unshadowed = False
+        if self._challenger is not None and self._histories is not None:
+            shadow_open_lots(
+                self._challenger,
+                self._histories,
+                self._policy,
+                self._log,
+                state_dir=self._site.state_dir,
+                run=self._published.open,
+                now=self._published.scored_at,
+            )
 
     def _publish(self, published: Published) -> None:
         published = replace(published, log_waiting=self._log.waiting, log_dropped=self._log.dropped)

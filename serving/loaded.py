@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from features.build import columns
 from features.card import iso
-from features.champion import Scorer, read_scorer, scorer_state
+from features.champion import Scorer, challenger_state, read_challenger, read_scorer, scorer_state
 from features.errors import BundleRefused, LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, read_mapped
@@ -42,6 +42,17 @@ class Loaded:
     """The published name of the histories that are mapped."""
     standing: Standing | None = None
     published: Published = field(default_factory=Published)
+    challenger: "Tried" = field(default_factory=lambda: Tried())
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """The challenger: what its file says, "": none; with what it scores, or why it cannot."""
+
+    version: str = ""
+    scorer: Scorer | None = None
+    state: tuple[object, ...] = ()
+    refused: str = ""
 
 
 class Follower:
@@ -71,7 +82,7 @@ class Follower:
     def look(self) -> None:
         """Reads what has changed. Nothing that fails here takes away what is loaded."""
         published = read_published(self._site.state_dir)
-        fresh = self._with_bundle(self.now)
+        fresh = self._with_challenger(self._with_bundle(self.now))
         if published != fresh.published or published.histories != fresh.mapped:
             fresh = self._with_published(fresh, published)
         if fresh is not self.now:
@@ -105,10 +116,27 @@ class Follower:
                 return loaded
             log.error("version %s is refused: %s", champion, refused)
             return replace(loaded, champion=champion, state=state, refused=str(refused))
-        if scorer.bundle is not None:  # several calls are scored at a time, each by one thread
-            scorer = replace(scorer, bundle=replace(scorer.bundle, threads=1))
         log.info("scores now come from %s", scorer.version)
-        return replace(loaded, champion=champion, state=state, scorer=scorer, refused="")
+        return replace(loaded, champion=champion, state=state, scorer=_of_one_thread(scorer), refused="")
+
+    def _with_challenger(self, loaded: Loaded) -> Loaded:
+        """Whatever is wrong with a challenger stays with it."""
+        state: tuple[object, ...] = ()
+        try:
+            state = challenger_state(self._site.state_dir)
+            if state == loaded.challenger.state:
+                return loaded
+            scorer = usable_challenger(self._site.state_dir)
+        except Exception as fault:
+            version, refused = str(state[0]) if state else "", str(fault)
+            if (state, refused) == (loaded.challenger.state, loaded.challenger.refused):
+                return loaded
+            log.error("challenger %s is refused: %s", version, refused, exc_info=not isinstance(fault, LotRiskError))
+            return replace(loaded, challenger=Tried(version, None, state, refused))
+        if scorer is None:
+            return replace(loaded, challenger=Tried(state=state))
+        log.info("version %s is tried beside the champion", scorer.version)
+        return replace(loaded, challenger=Tried(str(state[0]), _of_one_thread(scorer), state))
 
     def _with_published(self, loaded: Loaded, published: Published) -> Loaded:
         state, old = self._site.state_dir, loaded.published
@@ -136,7 +164,21 @@ class Follower:
 
 def usable_scorer(state_dir: Path) -> Scorer:
     """What `read_scorer` reads. BundleRefused too for a layout that this code does not follow to all the features."""
-    scorer = read_scorer(state_dir)
+    return _usable(read_scorer(state_dir))
+
+
+def usable_challenger(state_dir: Path) -> Scorer | None:
+    """What `read_challenger` reads, refused like a champion."""
+    scorer = read_challenger(state_dir)
+    return None if scorer is None else _usable(scorer)
+
+
+def _of_one_thread(scorer: Scorer) -> Scorer:
+    """Several calls are scored at a time, each by one thread."""
+    return scorer if scorer.bundle is None else replace(scorer, bundle=replace(scorer.bundle, threads=1))
+
+
+def _usable(scorer: Scorer) -> Scorer:
     if scorer.bundle is not None:
         try:
             names = [spec.name for spec in columns(scorer.bundle.layout)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from features.champion import Scorer
 from serving.loaded import Loaded
 from serving.score_log import ScoreLog
 
@@ -38,6 +39,9 @@ class Metrics:
         self.unlogged = prometheus.Counter(
             "lotrisk_scores_not_logged_total", "Scores given while the score log took none", **told
         )
+        self.shadow = prometheus.Counter(
+            "lotrisk_shadow_scores_total", "Scores of the challenger of what was answered", ("outcome",), **told
+        )
         gauge: dict[str, Any] = {**told, "multiprocess_mode": "livemax"}
         of_each: dict[str, Any] = {**told, "multiprocess_mode": "livesum"}
         self.waiting = prometheus.Gauge("lotrisk_log_waiting_scores", "Scores that wait to be logged", **of_each)
@@ -56,10 +60,16 @@ class Metrics:
         )
         self.version = prometheus.Gauge("lotrisk_model", "1 for the version that scores", ("version",), **gauge)
         self.refused = prometheus.Gauge("lotrisk_bundle_refused", "1 while a newer bundle is refused", **gauge)
+        self.challenger = prometheus.Gauge(
+            "lotrisk_challenger", "1 for the version that is tried beside the champion", ("version",), **gauge
+        )
+        self.challenger_refused = prometheus.Gauge(
+            "lotrisk_challenger_refused", "1 while the challenger's bundle is refused", **gauge
+        )
         self.failing = prometheus.Gauge(
             "lotrisk_refresh_failing", "1 while sources, registry or open lots cannot be read or scored", **gauge
         )
-        self._scoring = ""
+        self._scoring = self._tried = ""
         self._of_decision: dict[str, Any] = {}
         self._of_route: dict[tuple[str, int], tuple[Any, Any]] = {}
 
@@ -87,12 +97,13 @@ class Metrics:
         self.failing.set(1 if published.fault else 0)
         self.keeper_waiting.set(published.log_waiting)
         self.keeper_dropped.set(published.log_dropped)
-        version = "" if loaded.scorer is None else loaded.scorer.version
-        if version != self._scoring and self._scoring:
-            self.version.labels(self._scoring).set(0)
-        if version:
-            self.version.labels(version).set(1)
-        self._scoring = version
+        self.challenger_refused.set(1 if loaded.challenger.refused else 0)
+        self._scoring = _moved(self.version, self._scoring, loaded.scorer)
+        self._tried = _moved(self.challenger, self._tried, loaded.challenger.scorer)
+
+    def shadowed(self, outcome: str, lots: int) -> None:
+        """Lots were scored by the challenger, or were not."""
+        self.shadow.labels(outcome).inc(lots)
 
     def looked(self, log: ScoreLog) -> None:
         """How a worker's own score log is. Each worker says so itself, a few times a second: any may be asked."""
@@ -111,6 +122,16 @@ class Metrics:
             registry = prometheus.CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return prometheus.generate_latest(registry), prometheus.CONTENT_TYPE_LATEST
+
+
+def _moved(gauge: Any, before: str, scorer: Scorer | None) -> str:
+    """The version that the gauge says 1 of from now on; "": none."""
+    version = "" if scorer is None else scorer.version
+    if before and before != version:
+        gauge.labels(before).set(0)
+    if version:
+        gauge.labels(version).set(1)
+    return version
 
 
 def _forget_ended(folder: Path) -> None:

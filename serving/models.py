@@ -5,26 +5,33 @@ from pathlib import Path
 from typing import Any
 
 from features.card import ModelCard, iso
-from features.champion import Scorer
 from features.errors import BundleRefused
+from serving.because import kept, why
+from serving.loaded import Loaded
 
 
-def model_versions(state_dir: Path, *, site: str, champion: str, scorer: Scorer | None, refused: str) -> dict[str, Any]:
-    """The wire shape. `champion`: what the file says, "": none; `scorer`: what scores, `refused`: why not that one."""
+def model_versions(state_dir: Path, *, site: str, now: Loaded, fault: str) -> dict[str, Any]:
+    """The wire shape, by what a worker has loaded. `fault`: why its challenger fails to score, "": it does not."""
+    scorer = now.scorer
     serving = None if scorer is None or scorer.bundle is None else scorer.version
+    reasons = kept(state_dir)
     folder = state_dir / "bundles"
     found = [path for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
     versions = []
     for path in sorted(found, key=lambda path: -int(path.name)):
         said = _card(path / "card.json", _changed(path / "card.json"))
-        marks = {"champion": path.name == champion, "serving": path.name == serving}
-        versions.append({"version": path.name, **marks, **said})
+        marks = {"champion": path.name == now.champion, "serving": path.name == serving}
+        marks["challenger"] = path.name == now.challenger.version
+        given = {name: reason or None for name, reason in why(reasons.get(path.name, {})).items()}
+        versions.append({"version": path.name, **marks, **said, **given})
     return {
         "site": site,
-        "champion": champion or None,
+        "champion": now.champion or None,
+        "challenger": now.challenger.version or None,
         "serving": serving,
         "rate": None if scorer is None else scorer.rate,
-        "problem": refused or None,
+        "problem": now.refused or None,
+        "challenger_problem": now.challenger.refused or fault or None,
         "versions": versions,
     }
 

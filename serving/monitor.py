@@ -4,22 +4,29 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.asof import DAY, Array
 from features.bundle import Bundle
 from features.card import iso
+from features.champion import challenger, read_scorer
 from features.dictionary import named
 from features.errors import BundleRefused, SettingsError
 from features.output import write_text, write_whole
 from features.site import Site
+from serving.comparison import compared
+from serving.database import migrate, open_database
 from serving.drift import NEEDED, SPANS, Sample, compare
 from serving.performance import Judged, performance, predictions
 from serving.report import html_report
+from serving.score_log import scores_between
+from serving.score_rows import SHADOW
 
 REPORTS = "reports"
 WINDOW = 90 * DAY  # of drift: long enough for a small plant's lots, short enough to be about now
@@ -48,12 +55,33 @@ class Monitored:
     told: list[str] = field(default_factory=list)
 
 
+def monitor_site(site: Site, judged: Judged, *, now: int, out: Path | None) -> Monitored:
+    """`monitor` of the site's own champion, challenger and score log, whose database is brought up to date."""
+    scorer, tried = read_scorer(site.state_dir), challenger(site.state_dir)
+    trial = (scorer.version, tried) if tried else None
+    migrate(site.database_url)
+    engine = open_database(site.database_url)
+    try:
+        scores = partial(scores_between, engine)
+        return monitor(site, bundle=scorer.bundle, scores=scores, judged=judged, now=now, out=out, trial=trial)
+    finally:
+        engine.dispose()
+
+
 def monitor(
-    site: Site, *, bundle: Bundle | None, scores: Scores, judged: Judged, now: int, out: Path | None = None
+    site: Site,
+    *,
+    bundle: Bundle | None,
+    scores: Scores,
+    judged: Judged,
+    now: int,
+    out: Path | None = None,
+    trial: tuple[str, str] | None = None,
 ) -> Monitored:
     """Writes drift.json, performance.json and drift.html into the site's reports and, where given, into `out`.
 
-    `bundle`: the champion's, None: drift is not judged ("not_run"). `judged`: by what was known before `now`. Where the
+    `bundle`: the champion's, None: drift is not judged ("not_run"). `judged`: by what was known before `now`. `trial`:
+    what scores, and the version that challenges it. Scores that were answered to nobody count there only. Where the
     HTML cannot be made, or there are too few lots for one, an older one is removed: it would be about other lots.
     """
     if out is not None and out.exists() and not out.is_dir():
@@ -61,12 +89,9 @@ def monitor(
     version = "" if bundle is None else bundle.card.version
     head = {"made_at": iso(now), "model_version": version or None}
     drift, html, told = _drift(site, bundle, scores, head, now=now)
-    found = head | _performance(site, scores, judged, now=now)
-    told = [
-        f"drift: {drift['verdict']}; {drift['detail']}",
-        f"performance: {found['verdict']}; {found['detail']}",
-        *told,
-    ]
+    found = head | _performance(site, scores, judged, trial, now=now)
+    parts = {"drift": drift, "performance": found} | ({"challenger": found["challenger"]} if trial else {})
+    told = [*(f"{name}: {part['verdict']}; {part['detail']}" for name, part in parts.items()), *told]
     written = []
     for folder in [site.state_dir / REPORTS, *([out] if out is not None else [])]:
         for name, content in (("drift.json", drift), ("performance.json", found)):
@@ -150,7 +175,7 @@ def _drift(
         said = "no champion: there is no training to compare with"
         return head | span | {"verdict": "not_run", "detail": said} | none, None, []
     specs = bundle.card.features
-    tables = scores(now - WINDOW, now, model_version=bundle.card.version)
+    tables = _answered(scores(now - WINDOW, now, model_version=bundle.card.version))
     lately, lots, strange = latest_scores(tables, width=len(specs))
     then, spans = reference_sample(bundle)
     gain = np.asarray(bundle.booster.feature_importance("gain"), dtype=np.float64)
@@ -171,12 +196,25 @@ def _drift(
         return found, None, [str(why)]
 
 
-def _performance(site: Site, scores: Scores, judged: Judged, *, now: int) -> dict[str, Any]:
+def _answered(tables: Iterable["pa.Table"]) -> Iterator["pa.Table"]:
+    """Without what a challenger said."""
+    return (table.filter(pc.not_equal(table["source"], SHADOW)) for table in tables)
+
+
+def _performance(
+    site: Site, scores: Scores, judged: Judged, trial: tuple[str, str] | None, *, now: int
+) -> dict[str, Any]:
     rule = site.rules.decision
     oldest = OLDEST if rule.again_every is None else min(OLDEST, rule.again_every)
     late = LATE if rule.at == "produced_at" else 0
-    predicted = predictions(judged, scores(now - SINCE - oldest, now, vectors=False), oldest=oldest, late=late)
-    return performance(judged, predicted, start=now - SINCE, until=now)
+    start, end, first = now - SINCE, now, now - SINCE - oldest
+    predicted = predictions(judged, _answered(scores(first, end, vectors=False)), oldest=oldest, late=late)
+    found = performance(judged, predicted, start=start, until=end) | {"challenger": None}
+    if trial is not None:
+        of_each = [scores(first, end, model_version=version, vectors=False) for version in trial]
+        champion, challenger = (predictions(judged, each, oldest=oldest, late=late) for each in of_each)
+        found["challenger"] = compared(judged, champion, challenger, names=trial, start=start, until=end)
+    return found
 
 
 def _shown(sample: Sample, bundle: Bundle) -> "pa.Table":

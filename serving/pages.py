@@ -23,6 +23,8 @@ SORTS = (
     "risk",
     "-expected_cost",
     "expected_cost",
+    "-expected_saving",
+    "expected_saving",
     "-shipped_at",
     "shipped_at",
     "-produced_at",

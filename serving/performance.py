@@ -2,28 +2,21 @@
 
 A judgement's prediction is the last score of its lot that the log holds from before it; what was asked later, even
 about an earlier moment, never counts. Only mature judgements with a label are measured, as in training.
-
-Lots of one week share suppliers, lines and weather. Intervals are those of independent lots (Wilson 1927 for shares),
-of as many fewer as weeks differ more than chance lets them: Kish's design effect, measured over all weeks at once.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from features.asof import DAY, FOREVER, NO_TIME, Array, Spans, Totals, before, within
+from features.asof import FOREVER, NO_TIME, Array, Spans, Totals, before, within
 from features.card import iso
 from features.histories import Vocabulary
 from features.order import in_order
-
-MIN_FAILURES = 20  # below it, predicted and realised, a share's interval spans most of what is possible
-MIN_WEEKS = 6  # fewer could all err to one side by chance: 2 * 0.5**5 is above 5 % (sign test)
-_TINY = float(np.finfo(np.float64).eps)
+from serving.figures import MIN_FAILURES, Figures, weeks_of
 
 
 @dataclass(frozen=True)
@@ -47,11 +40,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Of each judgement `risk`, float64, NaN where nothing was predicted, and `version`: place in `versions`, or -1."""
+    """Of each judgement `risk`, float64, NaN where nothing was predicted, and `version`: place in `versions`, or -1.
+
+    `about` and `asked`, int64: the score's as_of and asked_at, NO_TIME where there is none.
+    """
 
     risk: Array
     version: Array
     versions: list[str]
+    about: Array
+    asked: Array
 
 
 def predictions(judged: Judged, tables: Iterable["pa.Table"], *, oldest: int, late: int = 0) -> Predicted:
@@ -67,7 +65,7 @@ def predictions(judged: Judged, tables: Iterable["pa.Table"], *, oldest: int, la
     start = np.cumsum(count) - count
     ones = np.ones((len(lot), 1), dtype=np.int64)
     earlier = Totals(lot, Spans(as_of, as_of, np.full(len(lot), FOREVER)), ones)
-    rank, told = np.full(len(lot), NO_TIME), np.full(len(lot), NO_TIME)
+    rank, told, about = (np.full(len(lot), NO_TIME) for _ in range(3))
     risk, version, names = np.full(len(lot), np.nan), np.full(len(lot), -1, dtype=np.int64), dict[str, int]()
     for table in tables:
         code, given = judged.lots.encode(table["lot_id"]), _numbers(table["risk"])
@@ -86,10 +84,11 @@ def predictions(judged: Judged, tables: Iterable["pa.Table"], *, oldest: int, la
         better = (ranked[best] > rank[at]) | ((ranked[best] == rank[at]) & (asked[best] >= told[at]))
         best, at = best[better], at[better]
         rank[at], told[at], risk[at] = ranked[best], asked[best], given[rows[best]]
+        about[at] = seen[best]
         version[at] = _places(table["model_version"], names)[rows[best]]
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    return Predicted(risk[back], version[back], list(names))
+    return Predicted(risk[back], version[back], list(names), about[back], told[back])
 
 
 def performance(judged: Judged, predicted: Predicted, *, start: int, until: int) -> dict[str, Any]:
@@ -100,9 +99,9 @@ def performance(judged: Judged, predicted: Predicted, *, start: int, until: int)
     MIN_FAILURES both failed and were expected to, or all lie in less than MIN_WEEKS weeks. Months are those of UTC.
     """
     inside = np.flatnonzero(within(judged.as_of, start, until))
-    usable = inside[judged.mature[inside] & (judged.failed[inside] >= 0)]
+    usable = measurable(judged, inside)
     scored = usable[~np.isnan(predicted.risk[usable])]
-    figures = _Figures(predicted.risk[scored], judged.failed[scored] == 1, _weeks(judged.as_of[scored]))
+    figures = Figures(predicted.risk[scored], judged.failed[scored] == 1, weeks_of(judged.as_of[scored]))
     month = judged.as_of.astype("datetime64[us]").astype("datetime64[M]")
     months = []
     for each in np.unique(month[inside]):
@@ -131,89 +130,9 @@ def performance(judged: Judged, predicted: Predicted, *, start: int, until: int)
     }
 
 
-def wilson(failed: float, judged: float, *, quantile: float) -> tuple[float, float]:
-    """Wilson's interval of a share; `quantile` of the normal or of Student's t. (0, 1) where nothing is judged."""
-    if judged <= 0:
-        return 0.0, 1.0
-    share, part = failed / judged, quantile**2 / judged
-    half = quantile * math.sqrt(share * (1 - share) / judged + part / (4 * judged))
-    return max((share + part / 2 - half) / (1 + part), 0.0), min((share + part / 2 + half) / (1 + part), 1.0)
-
-
-class _Figures:
-    """Of scored judgements; `risk` in [0, 1], `failed` bool, `week` int64, all of shape (judgements,)."""
-
-    def __init__(self, risk: Array, failed: Array, week: Array) -> None:
-        clipped = np.clip(risk, _TINY, 1.0 - _TINY)
-        self._risk, self._failed, self._week = risk, failed, week
-        self._loss = -np.log(np.where(failed, clipped, 1.0 - clipped))
-        self._promised = -clipped * np.log(clipped) - (1.0 - clipped) * np.log(1.0 - clipped)
-        self._weeks = len(np.unique(week))
-        self._quantile = self._of_student(self._weeks - 1) if self._weeks >= MIN_WEEKS else NormalDist().inv_cdf(0.975)
-        share = float(failed.mean()) if len(failed) else 0.0
-        self.effect = self._design_effect(failed - risk, share * (1.0 - share))
-        self._loss_effect = self._design_effect(self._loss, float(self._loss.var()) if len(failed) else 0.0)
-
-    def of(self, rows: Array) -> dict[str, Any]:
-        """The figures of some of the judgements; None where none of them can tell."""
-        count, failed = len(rows), int(self._failed[rows].sum())
-        found: dict[str, Any] = {"scored": count, "failed": failed, "few": failed < MIN_FAILURES}
-        found |= dict.fromkeys(("predicted", "realised", "realised_low", "realised_high", "log_loss"))
-        found |= dict.fromkeys(("log_loss_low", "log_loss_high", "log_loss_promised"))
-        if not count:
-            return found
-        low, high = wilson(failed / self.effect, count / self.effect, quantile=self._quantile)
-        loss = float(self._loss[rows].mean())
-        found |= {"predicted": float(self._risk[rows].mean()), "realised": failed / count}
-        found |= {"realised_low": low, "realised_high": high}
-        found |= {"log_loss": loss, "log_loss_promised": float(self._promised[rows].mean())}
-        if failed >= MIN_FAILURES:
-            half = self._quantile * math.sqrt(float(self._loss[rows].var()) * self._loss_effect / count)
-            found |= {"log_loss_low": max(loss - half, 0.0), "log_loss_high": loss + half}
-        return found
-
-    def verdict(self, total: dict[str, Any]) -> tuple[str, str]:
-        """Verdict and its sentence for the figures of all."""
-        count, failed = total["scored"], total["failed"]
-        expected = float(self._risk.sum())
-        if max(failed, expected) < MIN_FAILURES or self._weeks < MIN_WEEKS:
-            return "too_few", (
-                f"too few to judge: {count:,} mature judgements were scored in time, in {self._weeks} weeks; {failed} "
-                f"failed, {expected:.1f} were expected to; needs {MIN_FAILURES} failures and {MIN_WEEKS} weeks"
-            )
-        said = (
-            f"{total['realised']:.2%} of {count:,} mature scored judgements failed ({total['realised_low']:.2%} to "
-            f"{total['realised_high']:.2%}); {total['predicted']:.2%} were predicted to"
-        )
-        if total["realised_low"] > total["predicted"]:
-            return "worse", f"{said}: more failed than predicted"
-        excess = self._loss - self._promised
-        surplus = float(excess.mean()) - self._quantile * self._error(excess)
-        if surplus > 0:
-            return "worse", (
-                f"{said}, but the log loss is {total['log_loss']:.4f} where the risks promise "
-                f"{total['log_loss_promised']:.4f}: they no longer tell failing lots from sound ones as they claim"
-            )
-        if total["realised_high"] < total["predicted"]:
-            return "better", f"{said}: fewer failed than predicted"
-        return "as_predicted", said
-
-    def _error(self, values: Array) -> float:
-        """Standard error of the mean, weeks taken as independent of each other."""
-        sums = np.bincount(np.unique(self._week, return_inverse=True)[1], weights=values - values.mean())
-        return math.sqrt(self._weeks / (self._weeks - 1) * float(sums @ sums)) / len(values)
-
-    def _design_effect(self, values: Array, variance: float) -> float:
-        """How many times the variance of their mean is that of independent values of `variance`; at least 1."""
-        if self._weeks < MIN_WEEKS or variance <= 0:
-            return 1.0
-        return max(self._error(values) ** 2 * len(values) / variance, 1.0)
-
-    @staticmethod
-    def _of_student(freedom: int) -> float:
-        from scipy.stats import t
-
-        return float(t.ppf(0.975, freedom))
+def measurable(judged: Judged, rows: Array) -> Array:
+    """Those of the rows that are mature and have a label."""
+    return np.asarray(rows[judged.mature[rows] & (judged.failed[rows] >= 0)])
 
 
 def _counts(judged: Judged, rows: Array) -> dict[str, Any]:
@@ -226,11 +145,6 @@ def _counts(judged: Judged, rows: Array) -> dict[str, Any]:
         "labelled": int(labelled.sum()),
         "labelled_failed": int((labelled & (judged.failed[rows] == 1)).sum()),
     }
-
-
-def _weeks(moment: Array) -> Array:
-    """Numbers of the weeks, Monday to Sunday in UTC."""
-    return np.asarray((moment + 3 * DAY) // (7 * DAY))  # 1970 began on a Thursday
 
 
 def _last_of_each(place: Array, rank: Array, asked: Array, rows: Array) -> Array:

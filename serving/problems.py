@@ -20,7 +20,6 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "registry_fault": (502, "The model registry does not do it"),
     "loopback_only": (403, "Only the machine itself may do this"),
     "not_ready": (503, "The service is not ready"),
-    "database_unreachable": (503, "The database does not answer"),
     "not_found": (404, "There is nothing here"),
     "method_not_allowed": (405, "This route does not take this method"),
     "internal_error": (500, "Something went wrong here; the log says what"),

@@ -36,6 +36,7 @@ from serving.problems import Problem
 from serving.published import open_file, spill_folder
 from serving.queries import LotsQuery
 from serving.score_log import LoggedScores, ScoreLog, scores_of_lot
+from serving.shadow import Shadow
 from serving.standing import Standing, cursor_of, read_cursor
 
 QUICK = 64  # lots: calls of so many are scored in a moment and need not wait behind ten thousand
@@ -57,6 +58,9 @@ class Service:
         self.log = ScoreLog(site.database_url, spill=spill_folder(site.state_dir))
         self._engine: sa.Engine = open_database(site.database_url)
         self._follower = Follower(site, told=metrics.told, looked=lambda: metrics.looked(self.log))
+        self._shadow = Shadow(
+            self.log, self._policy, scorer=lambda: self.loaded.challenger.scorer, told=metrics.shadowed
+        )
         self._quick: Lane[Call, Answer] = Lane(self._answer, size=lambda call: len(call.lots), most=BATCH)
         self._slow: Lane[Call, Answer] = Lane(self._one_by_one, size=lambda call: len(call.lots), most=1)
         self._long: Lane[Call, Answer] = Lane(
@@ -66,6 +70,7 @@ class Service:
     def start(self) -> None:
         self.log.start()
         self._follower.start()
+        self._shadow.start()
 
     async def wait(self, seconds: float) -> None:
         """Returns when there is something to score with, at the latest after `seconds`."""
@@ -78,6 +83,7 @@ class Service:
         """Lets what is being scored end, then writes what waits to be logged."""
         for lane in (self._quick, self._slow, self._long):
             lane.close()
+        self._shadow.close()
         self._follower.close()
         self.log.close()
         self._engine.dispose()
@@ -143,12 +149,7 @@ class Service:
     async def models(self) -> Answer:
         now = self.loaded
         return await run_in_threadpool(
-            model_versions,
-            self._site.state_dir,
-            site=self._site.name,
-            champion=now.champion,
-            scorer=now.scorer,
-            refused=now.refused,
+            model_versions, self._site.state_dir, site=self._site.name, now=now, fault=self._shadow.fault
         )
 
     async def drift(self) -> Answer:
@@ -213,7 +214,10 @@ class Service:
     def _scored(self, calls: Sequence[Call]) -> list[Answer]:
         scorer, histories = self._ready()
         policy = replace(self._policy, language=calls[0].language or self.language)
-        return answer(calls, scorer, histories, policy, timezone=self.timezone, now=_now(), log=self._logged)
+        shadow = self._shadow.put
+        return answer(
+            calls, scorer, histories, policy, timezone=self.timezone, now=_now(), log=self._logged, shadow=shadow
+        )
 
     def _logged(self, scores: LoggedScores) -> bool:
         kept = self.log.put(scores) and self.log.healthy

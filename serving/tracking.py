@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from features.champion import CHAMPION
 from features.errors import RegistryFault, UnknownVersion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-ALIAS = "champion"
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -57,12 +57,12 @@ def registered(client: "MlflowClient", name: str) -> list[Any]:
             return sorted(found, key=lambda version: -int(version.version))
 
 
-def aliased(client: "MlflowClient", name: str) -> str | None:
+def aliased(client: "MlflowClient", name: str, alias: str = CHAMPION) -> str | None:
     """The number of the version that has the alias; None: none has, or nothing was registered."""
     from mlflow.exceptions import MlflowException
 
     try:
-        number = client.get_registered_model(name).aliases.get(ALIAS)
+        number = client.get_registered_model(name).aliases.get(alias)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise

@@ -43,6 +43,8 @@ WORDS = {
     "do.cannot_assess": Text(
         "This is not a release: a person has to decide about this lot.", "这不是放行：须由人员决定如何处理本批。"
     ),
+    "capacity.within": Text("today", "今日"),
+    "capacity.beyond": Text("no room today", "今日已满"),
     # Facts of a lot
     "lot": Text("Lot", "批次"),
     "lot_id": Text("Lot", "批号"),
@@ -54,8 +56,11 @@ WORDS = {
     "produced_at": Text("Produced", "生产时间"),
     "shipped_at": Text("Shipped", "发货时间"),
     "risk": Text("Risk", "风险"),
+    "risk.own": Text("The lot's own, nine in ten", "本批自身概率（九成）"),
+    "risk.range": Text("{low} to {high}", "{low} 至 {high}"),
     "expected_cost": Text("Expected cost", "预期损失"),
     "expected_cost.says": Text("Expected cost of releasing", "放行的预期损失"),
+    "expected_saving.says": Text("Expected saving by not releasing", "不放行的预期节省"),
     "warnings": Text("Warnings", "提示"),
     "as_of": Text("As of", "截至"),
     "model_version": Text("Model", "模型"),
@@ -104,6 +109,8 @@ WORDS = {
     "sort.risk": Text("lowest risk first", "风险从低到高"),
     "sort.-expected_cost": Text("highest expected cost first", "预期损失从高到低"),
     "sort.expected_cost": Text("lowest expected cost first", "预期损失从低到高"),
+    "sort.-expected_saving": Text("highest expected saving first", "预期节省从高到低"),
+    "sort.expected_saving": Text("lowest expected saving first", "预期节省从低到高"),
     "sort.-produced_at": Text("latest produced first", "最近生产在前"),
     "sort.produced_at": Text("earliest produced first", "最早生产在前"),
     "sort.-quantity": Text("largest lots first", "数量从大到小"),
@@ -194,6 +201,7 @@ WORDS = {
     "warning.consumed_after_as_of": Text("Consumed after this moment, so not used", "投料晚于此时刻，未采用"),
     "warning.unknown_name": Text("A name that stands in no table", "出现各表中都没有的名称"),
     "warning.unlike_any_seen": Text("Unlike any lot the model has seen", "与模型见过的批次都不相似"),
+    "warning.released_to_learn": Text("Released by chance, to learn what becomes of such lots", "为积累数据随机放行"),
     "warning.missing_attribute": Text("An attribute that the model uses was not sent", "缺少模型所用的属性"),
     "warning.not_logged": Text("This score could not be logged", "此评分未能记录"),
     "warning.unknown_lot": Text("This lot is not known", "未知批次"),

@@ -77,13 +77,16 @@ class Plant:
         if found is None:
             raise Problem("unknown_lot", f"no lot {lot_id!r} is known")
         if lot_id == BROKEN:
-            raise Problem("database_unreachable", "the database does not answer")
+            raise Problem("not_ready", "the histories have not been read yet")
         return {
             "lot_id": lot_id,
             "lot": {name: found[name] for name in ("lot_id", "product_id", "line_id", "customer_id", "quantity")}
             | {"produced_at": found["produced_at"], "shipped_at": None, "shift": "night", "humidity": 43.25},
             "score": {
                 **{name: found[name] for name in ("lot_id", "risk", "expected_cost", "decision", "model_version")},
+                "expected_saving": found["expected_saving"],
+                "risk_low": found["risk_low"],
+                "risk_high": found["risk_high"],
                 "reasons": [
                     {"feature": feature, "text": text, "value": value, "contribution": contribution}
                     for feature, text, value, contribution in ([] if self.bare else REASONS[language])
@@ -112,7 +115,8 @@ class Plant:
             "Version 5 is refused: golden row 3 scores 0.0712 here, its card says 0.0698. Promote another version."
         )
         versions = [version(str(number), promote=number != 2) for number in (4, 3, 2, 1)]
-        versions[0] |= {"champion": True, "serving": True}
+        versions[0] |= {"champion": True, "serving": True, "promoted_because": "asked for by <quality>"}
+        versions[2] |= {"challenger": True, "challenged_because": "fewer false alarms"}
         if self.refused:
             versions = [version("5", promote=True) | {"champion": True, "problem": problem}, *versions]
             versions[1]["champion"] = False
@@ -126,6 +130,8 @@ class Plant:
         return {
             "site": self.site_name,
             "champion": "5" if self.refused else "4",
+            "challenger": "2",
+            "challenger_problem": "Version 2 lacks a feature. Train again." if self.refused else None,
             "serving": "4",
             "rate": "shrunk_product",
             "problem": problem if self.refused else None,
@@ -159,8 +165,30 @@ class Plant:
             "verdict": "as_predicted",
             "detail": "Of 2,310 mature judgements 162 failed (7.0 %), where 158 were predicted.",
             "immature_share": 0.31,
+            "challenger": comparison(),
             "months": [month(number) for number in range(1, 12)],
         }
+
+
+def comparison() -> dict[str, Any]:
+    """Of the challenger, by figures that are not told apart."""
+    figures = {"scored": 900, "failed": 61, "predicted": 0.066, "realised": 0.068, "log_loss": 0.2031}
+    return {
+        "version": "2",
+        "champion": "4",
+        "judgements": 900,
+        "failed": 61,
+        "unpaired": 12,
+        "verdict": "not_told_apart",
+        "detail": "version 2 beside 4: 900 mature judgements that both scored, 61 failed",
+        "log_loss_difference": -0.0012,
+        "log_loss_difference_low": -0.0041,
+        "log_loss_difference_high": 0.0017,
+        "versions": [
+            {"version": "4", "role": "champion", "log_loss_low": 0.17, "log_loss_high": 0.23, **figures},
+            {"version": "2", "role": "challenger", "log_loss_low": 0.16, "log_loss_high": 0.22, **figures},
+        ],
+    }
 
 
 def matches(item: Mapping[str, Any], filters: Mapping[str, str]) -> bool:
@@ -184,7 +212,11 @@ def items(*, bare: bool = False) -> list[dict[str, Any]]:
             "produced_at": f"2026-11-{21 - place // 4:02d}T{6 + place % 4 * 4:02d}:15:00Z",
             "shipped_at": None,
             "risk": None if place == 9 else round(0.418 * math.exp(-place / 9), 6),
+            "risk_low": None if bare or place == 9 else round(0.2 * math.exp(-place / 9), 6),
+            "risk_high": None if bare or place == 9 else round(0.8 * math.exp(-place / 9), 6),
             "expected_cost": None if place == 9 else round(9000 * 0.418 * math.exp(-place / 9), 2),
+            "expected_saving": None if place == 9 else round(4000 * 0.418 * math.exp(-place / 9), 2),
+            "within_capacity": {5: True, 6: False}.get(place),
             "decision": "cannot_assess"
             if bare or place == 9
             else DECISIONS[min(place // 5 if place < 5 else 1 + 2 * (place > 15), 3)],
@@ -271,8 +303,21 @@ def records() -> dict[str, Any]:
     }
 
 
+def segments() -> dict[str, Any]:
+    """Of a card: one that is off, one that is not, one of which too few failed."""
+    names = {"supplier:<V06>": "fails more than predicted", "product:P10": "calibrated", "tier:A": "too few"}
+    told = [
+        {"name": name, "verdict": verdict, "judgements": 789, "failures": 128, "predicted": 0.07, "share": 0.162}
+        | {"share_low": 0.115, "share_high": 0.208, "p": 0.012}
+        for name, verdict in names.items()
+    ]
+    return {"counts": dict.fromkeys(names.values(), 1), "segments": told}
+
+
 def version(number: str, *, promote: bool) -> dict[str, Any]:
-    names = {"model": 0.0, "base rate": 0.3, "shrunk_product": 0.12, "shrunk_supplier": 0.15}
+    names = {"model": 0.0, "base rate": 0.3, "strongest rate": 0.11, "shrunk_product": 0.12, "shrunk_supplier": 0.15}
+    names |= {"logistic regression": 0.02, "production only": 0.1, "supplier only": 0.05, "field only": 0.09}
+    names |= {"supplier_lot kept apart": 0.07}
     bins = [
         {"predicted": 0.004 * 1.62**place, "failed_share": 0.004 * 1.62**place * (0.9 + 0.25 * math.sin(place))}
         for place in range(10)
@@ -292,7 +337,9 @@ def version(number: str, *, promote: bool) -> dict[str, Any]:
         "trained_until": f"2026-{6 + int(number):02d}-01T00:00:00Z",
         "cut": f"2026-{6 + int(number):02d}-01T00:00:00Z",
         "figures": {name: figures(name, worse) for name, worse in names.items()}
-        | {"reliability": {"judgements": 2410, "failures": 162, "bins": bins}},
+        | {"reliability": {"judgements": 2410, "failures": 162, "bins": bins}}
+        | {"segments": segments(), "stability": {"told": "Of the 5 leading reasons of a lot 71% stay."}, "monotone": 12}
+        | {"leaks": [{"name": "oven", "says": "oven holds 71% of the gain: check that it is known before <as_of>."}]},
         "promote": promote,
         "reasons": reasons if not promote else reasons[:2],
         "features": 34,
@@ -314,7 +361,10 @@ def figures(name: str, worse: float) -> dict[str, Any]:
     row: dict[str, Any] = {"name": name}
     for key, value in at_best.items():
         row |= {key: value, f"{key}_low": value and 0.92 * value, f"{key}_high": value and 1.07 * value}
-    return row
+    if worse:
+        row |= {"model_less_it": -worse / 6, "model_less_it_low": -worse / 5, "model_less_it_high": worse / 80}
+    few = name.endswith("kept apart")
+    return row | {"judgements": 310 if few else 2410, "failures": 14 if few else 162, "few": few}
 
 
 def drifted(place: int) -> dict[str, Any]:

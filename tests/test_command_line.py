@@ -23,7 +23,8 @@ pytestmark = MLFLOW_WARNS
 __all__ = ["few_trees", "registry"]
 
 SCORES = (
-    "lot_id", "as_of", "risk", "decision", "expected_cost", "reasons", "model_version", "features_as_of", "warnings"
+    "lot_id", "as_of", "risk", "decision", "expected_cost", "reasons", "model_version", "features_as_of", "warnings",
+    "expected_saving", "risk_low", "risk_high",
 )  # fmt: skip
 BACKTEST = ("lot_id", "as_of", "risk", "failed", "model", "trained_until")
 UNTIL = "2026-05-01T06:30:00Z"
@@ -91,9 +92,8 @@ def test_scores_have_their_columns_in_order_and_their_types(site: Path, tmp_path
 
 def test_csv_and_parquet_say_the_same(site: Path, tmp_path: Path) -> None:
     by_ending = [scored(site, tmp_path / name, "--as-of", UNTIL) for name in ("out.csv", "out.parquet")]
-    written = [
-        {**row, "risk": float(row["risk"]), "expected_cost": float(row["expected_cost"])} for row in by_ending[0]
-    ]
+    numbers = ("risk", "expected_cost", "expected_saving", "risk_low", "risk_high")
+    written = [{**row, **{name: row[name] and float(row[name]) for name in numbers}} for row in by_ending[0]]
     for row in by_ending[1]:
         for name in ("as_of", "features_as_of"):
             row[name] = row[name].strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -246,6 +246,29 @@ def test_models_lists_promote_and_rollback_move(site: Path, tmp_path: Path) -> N
     assert champions() == [("2", True), ("1", False)]
 
 
+def test_challenge_names_a_version_beside_the_champion_and_ends_it(site: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "valves"
+    shutil.copytree(site, copy)
+
+    def challengers() -> list[tuple[str, str]]:
+        found = json.loads(done("models", copy, "--json").out)
+        return [(one["number"], one["challenged_because"]) for one in found if one["challenger"]]
+
+    assert "version 1 is challenger" in done("challenge", copy, "1", "--reason", "the older, for a month").out
+    assert challengers() == [("1", "the older, for a month")]
+    assert (copy / ".lotrisk" / "challenger").read_text(encoding="utf-8") == "1\n"
+    shown = done("models", copy).out
+    assert "challenger" in shown and "the older" in shown
+    assert "challenger: too_few; version 1 beside 2" in done("monitor", copy).out
+    assert "version 2 of" in one_line(lotrisk("challenge", copy, "2"))
+    for wrong in ((), ("1", "--none")):
+        assert "Give a VERSION, or --none" in one_line(lotrisk("challenge", copy, *wrong))
+    assert "version 1 challenges no more" in done("challenge", copy, "--none").out
+    assert "there was no challenger" in done("challenge", copy, "--none").out
+    assert challengers() == []
+    assert "challenger:" not in done("monitor", copy).out
+
+
 def test_scoring_needs_no_registry(site: Path, tmp_path: Path) -> None:
     copy = tmp_path / "valves"
     shutil.copytree(site, copy)
@@ -360,7 +383,18 @@ def prepared(folder: Path, registry: Path) -> Iterator[None]:
 
 def test_help_and_version_answer() -> None:
     told = done("--help").out
-    for command in ("demo", "init", "check", "train", "backtest", "score", "models", "promote", "rollback"):
+    for command in (
+        "demo",
+        "init",
+        "check",
+        "train",
+        "backtest",
+        "score",
+        "models",
+        "promote",
+        "challenge",
+        "rollback",
+    ):
         assert f"\n  {command} " in told
         assert command in done(command, "--help").out
     assert "0.1.0" in done("--version").out

@@ -99,6 +99,20 @@ def judged_again(factory: Path, folder: Path) -> Path:
     return folder
 
 
+def by_treatment(treatment: str) -> Callable[[Path, Path], Path]:
+    """The factory, its young lots learned from in some way."""
+
+    def made(factory: Path, folder: Path) -> Path:
+        shutil.copytree(factory, folder)
+        toml = (folder / "lotrisk.toml").read_text(encoding="utf-8")
+        stated = toml.replace("[label]", f'[label]\ntreatment = "{treatment}"')
+        (folder / "lotrisk.toml").write_text(stated, encoding="utf-8")
+        return folder
+
+    made.__name__ = treatment
+    return made
+
+
 def with_outcomes(factory: Path, folder: Path) -> Path:
     """The factory as one that tests its lots: outcomes in place of returns, one in ten corrected, and no shipments."""
     shutil.copytree(factory, folder)
@@ -136,7 +150,10 @@ def placed(factory: Path, folder: Path, registry: Path, make: Callable[[Path, Pa
     return Place(folder, moment, [*(lot for lot in list(made)[::4] if made[lot] != moment), "TEST-RUN", "nobody's"])
 
 
-@pytest.mark.parametrize("make", [as_it_is, judged_again, with_outcomes], ids=lambda make: make.__name__)
+WAYS = [as_it_is, judged_again, with_outcomes, *map(by_treatment, ("leave_out", "weight", "count"))]
+
+
+@pytest.mark.parametrize("make", WAYS, ids=lambda make: make.__name__)
 def test_what_is_not_known_by_a_moment_changes_nothing(
     factory: Path, registry: Path, tmp_path: Path, make: Callable[[Path, Path], Path]
 ) -> None:

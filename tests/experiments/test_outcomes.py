@@ -48,7 +48,7 @@ def test_a_question_with_nothing_to_find_makes_no_champion(name: str) -> None:
     high = against(evaluation, "base rate").high
     assert high is not None
     assert high > 0.0
-    assert any(reason.startswith("Log loss is not clearly below that of the base rate") for reason in verdict.reasons)
+    assert any(reason.startswith("not met: Log loss is not clearly below that of the base rate") for reason in verdict.reasons)
 
 
 def test_the_scatter_of_tablets_is_foreseen_and_makes_a_champion() -> None:

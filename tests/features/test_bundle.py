@@ -16,6 +16,7 @@ import pytest
 from features.bundle import SMALL, Bundle, read_bundle, write_bundle
 from features.card import ModelCard
 from features.errors import BundleRefused
+from features.link import Link
 from tests.toy_model import CARD, Parts, model_text, rows
 
 
@@ -74,6 +75,28 @@ def test_threads_and_memory_order_change_no_bit(bundle: Bundle, count: int) -> N
     assert np.array_equal(bundle.margin(np.asfortranarray(matrix)[:count]), many[:count])
     assert bundle.margin(matrix[:count]).shape == bundle.risk(matrix[:count]).shape == (count,)
     assert bundle.contributions(matrix[:count]).shape == (count, 4)
+
+
+def test_a_model_of_counts_scores_by_the_units_at_risk(tmp_path: Path) -> None:
+    counted = replace(CARD, link=Link("count", 8000.0, 1.0).as_dict())
+    write(tmp_path / "1", Parts(card=counted))
+    bundle, matrix = read_bundle(tmp_path / "1"), rows(50, seed=8)
+    few, many = (bundle.risk(matrix, np.full(50, units)) for units in (100, 130))
+    assert (few != many).any()
+    mixed = bundle.risk(matrix, np.where(np.arange(50) < 25, 100, 130))
+    assert mixed.tolist() == [*few[:25], *many[25:]]
+    with pytest.raises(ValueError, match="needs the units at risk"):
+        bundle.risk(matrix)
+
+
+def test_another_link_than_the_one_trained_is_noticed(tmp_path: Path) -> None:
+    write(tmp_path / "1")
+    reseal(tmp_path / "1", link=Link("count", 8000.0, 1.0).as_dict())
+    with pytest.raises(BundleRefused, match=r"golden.json: row 0 of \d+ has risk"):
+        read_bundle(tmp_path / "1")
+    reseal(tmp_path / "1", link={"kind": "probit"})
+    with pytest.raises(BundleRefused, match="none that is known"):
+        read_bundle(tmp_path / "1")
 
 
 def test_an_unseen_category_scores_as_missing(bundle: Bundle) -> None:

@@ -72,6 +72,7 @@ def test_outcomes_say_it_alone(tmp_path: Path) -> None:
         ("[label]\nreturned_ppm = 5", "label.within_days is missing"),
         ("[label]\nreturned_ppm = -5\nwithin_days = 1", "label.returned_ppm: Input should be greater than 0"),
         ("[label]\ntreatment = 'guess'", "label.treatment: Input should be 'leave_out'"),
+        ("[label]\nfrom = 'outcomes'\ntreatment = 'count'", "reads returns as they come in; with from"),
         (LABEL + '[decision]\nagain_every = "often"', '"often" is not a duration like "90d"'),
         (LABEL + "[decision]\nmin_unit = 1", "unknown setting decision.min_unit; did you mean min_units?"),
         (LABEL + "[decision.tier.A]\ncost_of_escap = 1", "did you mean cost_of_escape?"),
@@ -90,6 +91,12 @@ def test_outcomes_say_it_alone(tmp_path: Path) -> None:
 )
 def test_a_wrong_setting_is_refused_in_one_line(tmp_path: Path, toml: str, words: str) -> None:
     assert words in refusal(tmp_path, toml)
+
+
+def test_young_lots_are_used_where_returns_tell_and_left_out_where_outcomes_do(tmp_path: Path) -> None:
+    assert site(tmp_path, LABEL).rules.label.treatment == "correct"
+    assert site(tmp_path, f"{LABEL}treatment = 'count'\n").rules.label.treatment == "count"
+    assert site(tmp_path, '[label]\nfrom = "outcomes"\n').rules.label.treatment == "leave_out"
 
 
 def test_a_missing_file_leads_to_init(tmp_path: Path) -> None:

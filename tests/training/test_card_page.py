@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from features.asof import DAY
 from features.card import ModelCard
 from features.rules import DecisionRule
 from tests.tiny_site import rules

@@ -10,13 +10,17 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from training.bootstrap import Figure
 from training.evaluate import (
+    LESS,
+    SHOWN,
     TITLES,
     Capacity,
+    Count,
     chosen_for_inspection,
     evaluate,
     figures_rows,
-    figures_table,
+    figures_tables,
     log_losses,
+    signed,
 )
 
 
@@ -130,32 +134,65 @@ def test_what_cannot_be_evaluated_is_refused(risk, failed, block, per_day, probl
 
 NAMED = {
     "model": {"average_precision": Figure(0.41, 0.33, 0.49), "roc_auc": None, "log_loss": Figure(0.2, None, None)},
-    "base rate": {"average_precision": Figure(0.1, 0.08, 0.12), "roc_auc": None},
+    "base rate": {"average_precision": Figure(0.1, 0.08, 0.12), LESS: Figure(-0.061, -0.091, 0.002)},
+    "product kept apart": {"average_precision": Figure(0.3, 0.1, 0.5)},
 }
+COUNTS = {"model": Count(12_000, 143), "base rate": Count(12_000, 143), "product kept apart": Count(900, 19)}
 
 
-def printed(table):
-    console = Console(width=200, record=True, file=io.StringIO())
-    console.print(table)
+def printed(counts, *, width=120):
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(figures_tables(NAMED, counts))
     return console.export_text()
 
 
-def test_the_table_sets_figures_side_by_side_and_leaves_out_what_nobody_has():
-    text = printed(figures_table(NAMED, judgements=12_000, failures=143))
-    assert "12,000 judgements, 143 failures" in text
-    for value, interval in (("0.41", "[0.33, 0.49]"), ("0.100", "[0.080, 0.120]")):
-        assert value in text
-        assert interval in text
-    assert "ROC AUC" not in text
-    assert "say little" not in text
+def test_the_tables_have_a_row_a_name_and_leave_out_what_nobody_has():
+    lines = printed(COUNTS).splitlines()
+    assert "12,000 judgements, 143 failures" in lines[0]
+    (base,) = [line.split("  ") for line in lines if "base rate" in line]
+    assert [cell.strip() for cell in base if cell.strip()] == [
+        "base rate", "–", "-0.061 [-0.091, +0.002]", "0.100 [0.080, 0.120]"
+    ]  # fmt: skip
+    assert not any("ROC AUC" in line or "Brier" in line for line in lines)
+    assert max(len(line) for line in lines) <= 120
 
 
-def test_the_table_warns_under_20_failures():
-    assert "Only 19 failures" in printed(figures_table(NAMED, judgements=300, failures=19))
+def test_every_figure_is_in_one_of_the_tables_and_in_the_rows():
+    assert sorted(key for keys in SHOWN for key in keys) == sorted([*TITLES, LESS])
+    assert {LESS, *TITLES} <= set(figures_rows(NAMED, COUNTS)[0])
+
+
+def test_a_full_table_fits_120_columns():
+    wide = Figure(0.3123, 0.2956, 0.3489)
+    named = dict.fromkeys(("model", "supplier_lot kept apart"), dict.fromkeys((*TITLES, LESS), wide))
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(figures_tables(named, dict.fromkeys(named, Count(100, 50))))
+    assert console.export_text().count("0.312 [") == 4 * 2 * 2
+
+
+def test_a_row_of_fewer_than_20_failures_says_so():
+    text = printed(COUNTS, width=160)
+    assert "product kept apart (19 failures: says little)" in text
+    assert text.count("says little") == 1
+    assert [row["few"] for row in figures_rows(NAMED, COUNTS)] == [False, False, True]
+    assert "say little" not in printed(dict.fromkeys(NAMED, Count(300, 20)))
+
+
+def test_the_whole_table_says_so_once():
+    text = printed(dict.fromkeys(NAMED, Count(300, 19)))
+    assert "Only 19 failures: under 20, such figures say little." in text
+    assert "says little" not in text
 
 
 def test_the_rows_are_plain_json():
-    rows = json.loads(json.dumps(figures_rows(NAMED), allow_nan=False))
+    rows = json.loads(json.dumps(figures_rows(NAMED, COUNTS), allow_nan=False))
     assert rows[0]["name"] == "model"
     assert (rows[0]["average_precision"], rows[0]["average_precision_low"]) == (0.41, 0.33)
+    assert (rows[0]["judgements"], rows[0]["failures"], rows[0]["few"]) == (12_000, 143, False)
     assert rows[1]["log_loss"] is None
+    assert rows[1][f"{LESS}_high"] == 0.002
+
+
+def test_a_difference_shows_its_sign():
+    assert signed(Figure(0.01, -0.02, 0.04)) == "+0.010 [-0.020, +0.040]"
+    assert signed(Figure(-0.5, None, None)) == "-0.5"

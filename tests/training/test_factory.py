@@ -14,7 +14,7 @@ from features.site import read_site
 from features.times import read_moment
 from training import factory_complaints as slips
 from training.factory import TIMEZONE, make_factory
-from training.factory_field import RETURNED_PPM, UNITS_PER_CLAIM, chance_to_fail
+from training.factory_field import RETURNED_PPM, STEP_DAYS, UNITS_PER_CLAIM, chance_to_fail
 from training.factory_world import BAD_EPISODE, RECALIBRATED
 
 TODAY = date(2025, 6, 4)
@@ -38,6 +38,19 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def reading(folder: Path) -> Reading:
     return read_histories(read_site(folder, {}), now=read_moment(TODAY.isoformat(), TIMEZONE))
+
+
+def test_a_changing_factory_fails_more_of_late_and_tells_no_cause(folder: Path, tmp_path: Path) -> None:
+    changing = make_factory(tmp_path / "changing", seed=11, today=TODAY, lots=2000, changing=True)
+    steady, worse = (pd.read_parquet(each / "truth.parquet")["probability"] for each in (folder, changing))
+    lots = pd.read_parquet(folder / "data" / "lots.parquet")
+    days = (MIDNIGHT - moments(lots["produced_at"])).dt.total_seconds() / 86400
+    assert (steady[days > STEP_DAYS + 1] == worse[days > STEP_DAYS + 1]).all()
+    early, late = (days < STEP_DAYS - 1) & (days > 300), days < 100
+    assert worse[early].mean() > 1.4 * steady[early].mean()
+    assert worse[late].mean() / steady[late].mean() > worse[early].mean() / steady[early].mean() * 1.05
+    for name in ("genealogy.parquet", "customers.csv"):
+        assert (folder / "data" / name).read_bytes() == (changing / "data" / name).read_bytes()
 
 
 def moments(column: pd.Series) -> pd.Series:
