@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from features.asof import Array
 from features.output import write_whole
 from training import plots
+from training.decision_plots import decision_curve
 
 
 def draw(
@@ -20,13 +22,18 @@ def draw(
     importances: Mapping[str, float],
     risks: Mapping[str, Array],
     failed: Array,
+    curve: Mapping[str, Any],
 ) -> None:
-    """Writes `<name>.png` of each picture. `risks`: the winner's first; float64, shape (judgements,), as `failed`."""
+    """Writes `<name>.png` of each picture. `risks`: the winner's first; float64, shape (judgements,), as `failed`.
+
+    `curve`: the winner's decision curve, as `training.policy` gives it.
+    """
     winner = next(iter(risks.values()))
     drawn = {
         "history": history(values, metric=metric),
         "precision_recall": plots.precision_recall(risks, failed),
         "reliability": plots.reliability(winner, failed),
+        "decision_curve": decision_curve(curve),
     }
     if importances:
         drawn["importance"] = importance(importances)

@@ -96,7 +96,7 @@ def test_the_sites_own_recipe_is_always_beside_the_others(found: Experiment) -> 
 
 def test_what_the_search_sees_lies_before_what_trials_are_compared_on(found: Experiment) -> None:
     ground = found.ground
-    as_of = ground.known["leave_out"].judgements.as_of[ground.rows]
+    as_of = next(iter(ground.known.values())).judgements.as_of[ground.rows]
     assert as_of[ground.searched].max() < as_of[~ground.searched].min()
     assert 0.2 < (~ground.searched).mean() < 0.45
 
