@@ -28,6 +28,8 @@ from serving.service import Service
 PAGE, MOST = 100, 1000
 CSV_PAGE = 10_000
 _PATIENCE = 15.0  # seconds: until then a new worker lets callers wait rather than telling them that it is not ready
+CARD_HEADERS = {"Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'"}
+"""A model card carries its style and its pictures in itself, and runs nothing."""
 _HTTP = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -100,6 +102,12 @@ def _add_models(app: FastAPI, service: Service) -> None:
         """The versions on this machine, which one scores, and why each was or was not promoted."""
         wire.query_of(request, ())
         return _json(await service.models())
+
+    @app.get("/v1/models/{version}/card", tags=["models"], responses={200: {"content": {"text/html": {}}}})
+    async def model_card(request: Request, version: str) -> Response:
+        """The model card of a version as a page."""
+        wire.query_of(request, ())
+        return Response(await service.card(version), media_type="text/html", headers=CARD_HEADERS)
 
     @app.post(
         "/v1/models/{version}/promote",

@@ -8,6 +8,7 @@ from features.card import ModelCard, iso
 from features.errors import BundleRefused
 from serving.because import kept, why
 from serving.loaded import Loaded
+from serving.problems import Problem
 
 
 def model_versions(state_dir: Path, *, site: str, now: Loaded, fault: str) -> dict[str, Any]:
@@ -22,6 +23,7 @@ def model_versions(state_dir: Path, *, site: str, now: Loaded, fault: str) -> di
         said = _card(path / "card.json", _changed(path / "card.json"))
         marks = {"champion": path.name == now.champion, "serving": path.name == serving}
         marks["challenger"] = path.name == now.challenger.version
+        marks["card"] = _card_file(state_dir, path.name).is_file()
         given = {name: reason or None for name, reason in why(reasons.get(path.name, {})).items()}
         versions.append({"version": path.name, **marks, **said, **given})
     return {
@@ -34,6 +36,10 @@ def model_versions(state_dir: Path, *, site: str, now: Loaded, fault: str) -> di
         "challenger_problem": now.challenger.refused or fault or None,
         "versions": versions,
     }
+
+
+def _card_file(state_dir: Path, version: str) -> Path:
+    return state_dir / "cards" / f"{version}.html"
 
 
 def _changed(path: Path) -> int:
@@ -59,3 +65,11 @@ def _card(path: Path, changed: int) -> dict[str, Any]:  # noqa: ARG001 - a card 
         "rounds": card.rounds,
         "problem": None,
     }
+
+
+def card_of(state_dir: Path, version: str) -> bytes:
+    """The page that training made of a version; problem `unknown_version` where it is not on this machine."""
+    try:
+        return _card_file(state_dir, str(int(version))).read_bytes()
+    except (OSError, ValueError):
+        raise Problem("unknown_version", f"no model card of version {version[:40]} is on this machine") from None

@@ -30,7 +30,7 @@ from serving.lane import Lane
 from serving.loaded import Follower, Loaded
 from serving.lot import lots_with, what_is_known
 from serving.metrics import Metrics
-from serving.models import model_versions
+from serving.models import card_of, model_versions
 from serving.monitor import REPORTS
 from serving.problems import Problem
 from serving.published import open_file, spill_folder
@@ -151,6 +151,9 @@ class Service:
         return await run_in_threadpool(
             model_versions, self._site.state_dir, site=self._site.name, now=now, fault=self._shadow.fault
         )
+
+    async def card(self, version: str) -> bytes:
+        return await run_in_threadpool(card_of, self._site.state_dir, version)
 
     async def drift(self) -> Answer:
         return await run_in_threadpool(self._report, "drift.json")

@@ -118,6 +118,7 @@ MODEL_WORDS = {
     "versions.challenged_because": Text("Challenger because: {reason}", "挑战原因：{reason}"),
     "versions.may": Text("meets the rule of promotion", "符合晋升规则"),
     "versions.may_not": Text("does not meet the rule of promotion", "不符合晋升规则"),
+    "versions.card": Text("Model card", "模型卡"),
     "versions.refused": Text("refused", "被拒绝"),
     "versions.none": Text(
         "No version has been trained yet. Run lotrisk train.", "尚未训练任何版本。请运行 lotrisk train。"

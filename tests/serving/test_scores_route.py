@@ -12,6 +12,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from features.site import read_site
 from serving.problems import MEDIA_TYPE, PROBLEMS
 from tests.serving.live import Live, strict
 
@@ -288,6 +289,10 @@ PATHS = {
     "GET /v1/lots?cursor=W10=": "invalid_request",
     "GET /v1/lots?cursor=" + "A" * 20_000: "invalid_request",
     "GET /v1/lots?cursor=" + "W1tb" * 8_000: "invalid_request",
+    "GET /v1/models/9/card": "unknown_version",
+    "GET /v1/models/..%2fchampion/card": "not_found",
+    "GET /v1/models/-1/card": "unknown_version",
+    "GET /v1/models/1/card?x=1": "invalid_request",
     "POST /v1/models/..%2f1/promote": "not_found",
     "POST /v1/models/1": "not_found",
 }
@@ -317,6 +322,17 @@ def test_only_this_machine_and_no_other_page_promotes(live: Live) -> None:
         is_problem(live.client.post("/v1/models/2/promote", content=body), "invalid_request")
         own = {"origin": live.url}
         is_problem(live.client.post("/v1/models/2/promote", content=body, headers=own), "invalid_request")
+
+
+def test_a_model_card_is_a_page_that_may_load_nothing(live: Live) -> None:
+    cards = read_site(live.folder, {}).state_dir / "cards"
+    cards.mkdir()
+    (cards / "1.html").write_text("<!doctype html>a card", encoding="utf-8")
+    answer = live.client.get("/v1/models/1/card")
+    assert answer.text == "<!doctype html>a card"
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert {one["version"]: one["card"] for one in live.get("/v1/models")["versions"]} == {"1": True, "2": False}
 
 
 def test_the_service_lives_on_after_all_of_it(live: Live) -> None:
