@@ -24,14 +24,17 @@ import pyarrow.parquet as pq
 
 from features.calibration import Calibration
 from features.card import ModelCard
+from features.doubt import Doubt
 from features.errors import BundleRefused
 from features.familiar import Familiar
 from features.histories import Array
 from features.layout import Attribute, Layout
+from features.link import Link
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
+GOLDEN_UNITS = 1_000  # at risk of each golden row, where the link asks for them
 SMALL = 64  # rows; up to here waking LightGBM's other threads costs more than they save
 _FILES = ("model.txt", "reference.parquet", "golden.json")
 
@@ -59,6 +62,16 @@ class Bundle:
         return Familiar.from_dict(self.card.familiar)
 
     @cached_property
+    def doubt(self) -> Doubt:
+        """How far a lot's own probability may lie from its risk."""
+        return Doubt.from_dict(self.card.doubt)
+
+    @cached_property
+    def link(self) -> Link:
+        """From the trees' score to log odds."""
+        return Link.from_dict(self.card.link)
+
+    @cached_property
     def own_categories(self) -> list[tuple[int, Attribute]]:
         """Categories that a lot's own row says, with their place among the card's features."""
         place = {name: number for number, name in enumerate(self.card.names)}
@@ -79,12 +92,18 @@ class Bundle:
         return matrix[:, [at[name] for name in self.card.names]]
 
     def margin(self, matrix: Array) -> Array:
-        """The model's raw score in log odds, float64 of shape (rows,); a row's bits do not depend on the others."""
+        """The trees' raw score, float64 of shape (rows,): log odds, or what the card's link makes them of.
+
+        A row's bits do not depend on the others.
+        """
         return self._predict(matrix, raw_score=True)
 
-    def risk(self, matrix: Array) -> Array:
-        """Calibrated probability of failing, float64 of shape (rows,)."""
-        return self.calibration.apply(self.margin(matrix))
+    def risk(self, matrix: Array, units: Array | None = None) -> Array:
+        """Calibrated probability of failing, float64 of shape (rows,).
+
+        `units` at risk of each row: a model of counts needs them, and ValueError says so.
+        """
+        return self.calibration.apply(self.link.apply(self.margin(matrix), units))
 
     def contributions(self, matrix: Array) -> Array:
         """SHAP values in the margin, float64 of shape (rows, features + 1); the last is the model's mean.
@@ -150,6 +169,7 @@ def read_bundle(folder: Path) -> Bundle:
     try:
         bundle = Bundle(folder, card, reference, booster, Calibration.from_dict(card.calibration))
         measured = len(bundle.familiar.weights)
+        _ = bundle.doubt, bundle.link
     except ValueError as error:
         raise BundleRefused(f"{folder / 'card.json'}: {error}") from error
     if measured != len(card.features):
@@ -160,7 +180,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 def _golden(bundle: Bundle, matrix: Array) -> str:
     """JSON of rows by feature name with their scores; floats are exact, NaN is null."""
-    names, margins, risks = bundle.card.names, bundle.margin(matrix).tolist(), bundle.risk(matrix).tolist()
+    names, margins, risks = bundle.card.names, bundle.margin(matrix).tolist(), _golden_risk(bundle, matrix).tolist()
     rows = [
         {"values": {n: None if v != v else v for n, v in zip(names, row, strict=True)}, "margin": margin, "risk": risk}
         for row, margin, risk in zip(matrix.tolist(), margins, risks, strict=True)
@@ -169,16 +189,20 @@ def _golden(bundle: Bundle, matrix: Array) -> str:
 
 
 def _check_golden(bundle: Bundle, rows: list[dict[str, Any]]) -> None:
-    """The scores must be equal bit for bit: margins are sums, and `Calibration` keeps to exact operations."""
+    """The scores must be equal bit for bit: margins are sums, `Link` and `Calibration` keep to exact operations."""
     values = [[row["values"][name] for name in bundle.card.names] for row in rows]
     matrix = np.array(values, dtype=np.float64)
-    for what, found in (("margin", bundle.margin(matrix)), ("risk", bundle.risk(matrix))):
+    for what, found in (("margin", bundle.margin(matrix)), ("risk", _golden_risk(bundle, matrix))):
         for place, (row, score) in enumerate(zip(rows, found.tolist(), strict=True)):
             if score != row[what]:
                 raise BundleRefused(
                     f"{bundle.folder / 'golden.json'}: row {place} of {len(rows)} has {what} {row[what]!r}, "
                     f"this machine gives {score!r}. Check the version of LightGBM, or train again here."
                 )
+
+
+def _golden_risk(bundle: Bundle, matrix: Array) -> Array:
+    return bundle.risk(matrix, np.full(len(matrix), GOLDEN_UNITS))
 
 
 def _booster(model_text: str) -> "Booster":

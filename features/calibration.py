@@ -9,16 +9,12 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from features import exact
 from features.histories import Array
 
 Kind = Literal["identity", "platt", "isotonic"]
 
 LARGEST_LOG_ODDS = 30.0  # a risk within 1e-13 of 0 or 1 is a claim no history supports, and keeps log loss finite
-
-_LOG2_E = 1.4426950408889634
-_LN2_HIGH = 0.6931471803691238  # ln 2 in two parts, the first with 20 trailing zero bits (Cody & Waite 1980)
-_LN2_LOW = 1.9082149292705877e-10
-_TAYLOR = tuple(1.0 / math.factorial(power) for power in range(13, -1, -1))
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,14 @@ class Calibration:
         within = np.minimum(np.maximum(margin, margins[0]), margins[-1])
         line = np.searchsorted(margins, within, side="right") - 1
         return cast(Array, risks[line] + (within - margins[line]) / margin_steps[line] * risk_steps[line])
+
+    def moved(self, by: float) -> "Calibration":
+        """The map that says of a margin higher by so much what this one says: for a model whose margins are."""
+        if by == 0.0:
+            return self
+        if self.kind == "isotonic":
+            return Calibration("isotonic", knots=tuple((margin + by, risk) for margin, risk in self.knots))
+        return Calibration("platt", self.slope, self.intercept - self.slope * by)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON. A float's shortest decimal form reads back as the same float."""
@@ -99,21 +103,7 @@ def _problem(calibration: Calibration) -> str:
 
 
 def _sigmoid(log_odds: float) -> float:
-    """1 / (1 + exp(-log_odds)), from operations that IEEE 754 fixes to the last bit.
-
-    numpy's, glibc's with FMA and glibc's without FMA give different last bits of exp (1 in 20, 1 in 1,300),
-    so a golden row scored elsewhere would not be equal. Sums and products are equal everywhere.
-    """
+    """1 / (1 + exp(-log_odds)), the same bits on every machine."""
     log_odds = min(max(log_odds, -LARGEST_LOG_ODDS), LARGEST_LOG_ODDS)
-    odds = _exp(-abs(log_odds))
+    odds = exact.exp(-abs(log_odds))
     return (odds if log_odds < 0 else 1.0) / (1.0 + odds)
-
-
-def _exp(x: float) -> float:
-    """e**x for |x| <= LARGEST_LOG_ODDS: x = k ln 2 + r with |r| < 0.35, then Taylor's series to r**13 (error 5e-18)."""
-    doublings = round(x * _LOG2_E)
-    rest = (x - doublings * _LN2_HIGH) - doublings * _LN2_LOW
-    total = 0.0
-    for coefficient in _TAYLOR:
-        total = total * rest + coefficient
-    return math.ldexp(total, doublings)

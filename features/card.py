@@ -47,6 +47,7 @@ class ModelCard:
     with `_low` and `_high` beside them. `champion`: {"promote": bool, "reasons": [str]}. `data`:
     {table: {"rows": int, "sha256": str}}. `code`: see `code_fingerprint`. `familiar`: what the sample spans, owned by
     `features.familiar`. `doubt`: how far lots' own probabilities lie from their risk, owned by `features.doubt`.
+    `link`: from the trees' score to log odds, owned by `features.link`; {}: they are that.
     `hashes`: sha256 of the bundle's other files by name, filled by `features.bundle.write_bundle`.
     """
 
@@ -66,6 +67,7 @@ class ModelCard:
     code: str
     familiar: dict[str, Any]
     doubt: dict[str, Any] = field(default_factory=dict)
+    link: dict[str, Any] = field(default_factory=dict)
     version: str = ""
     hashes: dict[str, str] = field(default_factory=dict)
 
@@ -108,7 +110,7 @@ class ModelCard:
         for name in ("format", *(f"{time}_iso" for time in _TIMES)):
             content.pop(name, None)
         named = {known.name for known in fields(cls)}
-        later = {known.name for known in fields(cls) if known.default_factory is not MISSING}  # an older card lacks them
+        later = {known.name for known in fields(cls) if known.default_factory is not MISSING}  # older cards lack them
         if odd := sorted(set(content) ^ named - (later - set(content))):
             raise BundleRefused(f"card.json has missing or unknown fields: {', '.join(odd)}. Train again.")
         try:

@@ -38,7 +38,7 @@ def choose_layout(histories: Histories, until: int, *, rules: Rules, parts: tupl
         rules=rules,
         parts=parts,
         delay=delay,
-        tables=tuple(sorted(name for name, table in seen.tables.items() if len(table))),
+        tables=tuple(sorted(name for name, table in seen.tables.items() if len(table) and _is_read(name, parts))),
         attributes=tuple(_attributes(seen)),
         characteristics=tuple(_characteristics(seen)),
         groups=groups,
@@ -47,6 +47,11 @@ def choose_layout(histories: Histories, until: int, *, rules: Rules, parts: tupl
         priors={},
     )
     return replace(layout, priors=priors(seen, layout))
+
+
+def _is_read(table: str, parts: tuple[str, ...]) -> bool:
+    """Actions and surveys are read by the group of their name alone: without it nobody misses them."""
+    return table not in ("actions", "surveys") or table in parts
 
 
 def _attributes(seen: Histories) -> list[Attribute]:

@@ -68,7 +68,8 @@ def settled(histories: Histories, rules: Rules, *, delay: int) -> Settled:
     return Settled(judged.lot[rows], verdict[rows].astype(np.int64), known[rows])
 
 
-def _returned(judgements: Judgements, histories: Histories, rule: LabelRule, known_before: Array) -> Array:
+def returned_units(judgements: Judgements, histories: Histories, rule: LabelRule, known_before: Array) -> Array:
+    """Units that came back within each judgement's window, by what was known strictly before `known_before`; int64."""
     units = np.zeros(len(judgements), dtype=np.int64)
     if "returns" in histories:
         returns = histories["returns"]
@@ -78,6 +79,11 @@ def _returned(judgements: Judgements, histories: Histories, rule: LabelRule, kno
         back = within(returns["occurred_at"][row], start, start + rule.within)
         back &= stands(returns.known[row], returns.superseded[row], known_before[question])
         np.add.at(units, question[back], returns["quantity"][row[back]])
+    return units
+
+
+def _returned(judgements: Judgements, histories: Histories, rule: LabelRule, known_before: Array) -> Array:
+    units = returned_units(judgements, histories, rule, known_before)
     return cast(Array, (units * 1e6 >= rule.returned_ppm * judgements.units).astype(np.int8))
 
 

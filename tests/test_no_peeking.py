@@ -150,7 +150,7 @@ def placed(factory: Path, folder: Path, registry: Path, make: Callable[[Path, Pa
     return Place(folder, moment, [*(lot for lot in list(made)[::4] if made[lot] != moment), "TEST-RUN", "nobody's"])
 
 
-WAYS = [as_it_is, judged_again, with_outcomes, *map(by_treatment, ("leave_out", "weight", "count"))]
+WAYS = [as_it_is, judged_again, with_outcomes, *map(by_treatment, ("weight", "count"))]
 
 
 @pytest.mark.parametrize("make", WAYS, ids=lambda make: make.__name__)

@@ -28,13 +28,14 @@ AS_IT_IS = Calibration("platt", 1.0, 0.0)
 Fit = Callable[[Array, Array], Calibration]
 
 
-def fit_calibration(margin: Array, failed: Array, *, block: Array) -> Calibration:
+def fit_calibration(margin: Array, failed: Array, *, block: Array, must: bool = False) -> Calibration:
     """The calibration of a model whose out-of-time margins are `margin`.
 
     `margin`: float64, log odds, shape (judgements,); `failed`: bool or 0/1, same shape; `block`: int64, same
     shape, rising with time (blocks are kept whole when earlier ones predict later ones).
-    Not proven: Platt's with slope 1 and intercept 0. Deterministic; row order changes at most the last bits.
-    Raises ValueError for other shapes, values that are not finite and labels that are neither 0 nor 1.
+    Not proven: Platt's with slope 1 and intercept 0, unless a map `must` be fitted, as where failures were weighed
+    more than they are and the margins as they are can be no log odds. Deterministic; row order changes at most the last
+    bits. Raises ValueError for other shapes, values that are not finite and labels that are neither 0 nor 1.
     """
     margin, failed = np.asarray(margin, dtype=np.float64), np.asarray(failed, dtype=np.float64)
     if margin.ndim != 1 or not margin.shape == failed.shape == np.shape(block):
@@ -45,7 +46,7 @@ def fit_calibration(margin: Array, failed: Array, *, block: Array) -> Calibratio
     if not np.isfinite(margin).all() or not np.isin(failed, (0.0, 1.0)).all():
         raise ValueError("margin must be finite and failed 0 or 1. Leave judgements without a label out.")
     fit = kind_of_map(margin, failed, block=np.asarray(block))
-    return fit(margin, failed) if _proven(fit, margin, failed, np.asarray(block)) else AS_IT_IS
+    return fit(margin, failed) if must or _proven(fit, margin, failed, np.asarray(block)) else AS_IT_IS
 
 
 def kind_of_map(margin: Array, failed: Array, *, block: Array) -> Fit:

@@ -78,8 +78,8 @@ def limits_of(card: ModelCard) -> list[str]:
         + (" and others." if len(categories) > 6 else ".")
         if categories
         else "It looks at no categories.",
-        f"What happened after {_second(card.trained_until)}: a score of a lot judged before carries trained_later, and a "
-        "model grows old; drift and realised performance are watched by `lotrisk monitor`.",
+        f"What happened after {_second(card.trained_until)}: a score of a lot judged before carries trained_later, and "
+        "a model grows old; drift and realised performance are watched by `lotrisk monitor`.",
         f"Failures that are reported later than {label['delay_days']:.0f} days after the window: they are not in its "
         "labels, and one in twenty reports is expected to be.",
     ]

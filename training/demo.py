@@ -28,10 +28,9 @@ from features.site import Site
 from features.terminal import console, progress, result
 from features.times import read_moment, written
 from training.backtest import write_backtest
+from training.beside import ALONE
 from training.evaluate import evaluate
 from training.factory import SITE, TIMEZONE, make_factory
-from training.model import score_out_of_time
-from training.tables import Progress
 from training.train import Trained
 
 HOST, PORT = "127.0.0.1", 8000
@@ -66,8 +65,7 @@ def judged(folder: Path, site: Site, reading: Reading, trained: Trained, *, now:
         facts = write_backtest(out, histories, site.rules, start=first, until=now, step=STEP, progress=show)
     result(False, facts)
     step("What each history adds")
-    with progress() as show:
-        ladder(trained, folder, progress=show)
+    ladder(trained, folder)
     out = folder / "scores.csv"
     step(f"lotrisk score {folder} --out {out}")
     _, table = scores(reading, site, None, as_of=now, most_reasons=3)
@@ -124,20 +122,16 @@ def show_ranked(scores: "pa.Table") -> None:
     shown.print(f"{scores.num_rows} open lots: {counts}.")
 
 
-def ladder(trained: Trained, folder: Path, *, progress: Progress) -> dict[str, Any]:
-    """Average precision of production history alone, of ours, and of the generator's own probability, out of time."""
+def ladder(trained: Trained, folder: Path) -> dict[str, Any]:
+    """Average precision of each history alone, of all together, and of the generator's own probability, out of time."""
     model, evaluation = trained.model, trained.evaluation
     judged = model.known.judgements.take(evaluation.rows)
-    alone = score_out_of_time(model.known, model.recipe.but(parts=("production",)), progress=progress)
-    risk = dict(zip(alone.rows.tolist(), alone.risk.tolist(), strict=True))
     truth = pa.parquet.read_table(folder / "truth.parquet").to_pydict()
     own = dict(zip(truth["lot_id"], truth["probability"], strict=True))
     names = model.known.histories.ids["lot"].texts
-    scores = {
-        "production history only": np.array([risk[row] for row in evaluation.rows.tolist()]),
-        "all histories (ours)": evaluation.risks["model"],
-        "the generator's own probability": np.array([own[names[lot]] for lot in judged.lot.tolist()]),
-    }
+    scores = {name: evaluation.risks[name] for name in ALONE if name in evaluation.risks}
+    scores["all histories (ours)"] = evaluation.risks["model"]
+    scores["the generator's own probability"] = np.array([own[names[lot]] for lot in judged.lot.tolist()])
     table = Table("", "average precision", "ROC AUC", title="Out of time, same lots", box=SIMPLE_HEAD)
     found = {}
     for name, scored in scores.items():

@@ -22,7 +22,7 @@ from training.evaluate import figures_rows
 from training.evaluation import Evaluation
 from training.familiar import measure_familiar
 from training.fingerprint import fingerprints
-from training.fit import PARAMETERS, direction_of
+from training.fit import PARAMETERS, direction_of, objective_of
 from training.leaks import Leak
 from training.model import Model
 from training.policy import counted_tiers, decided_for, policy_report, policy_sentences
@@ -48,7 +48,7 @@ def card_of(
         decision=asdict(rules.decision),
         calibration=model.calibration.as_dict(),
         rounds=model.rounds,
-        parameters={**PARAMETERS, **model.recipe.parameters},
+        parameters={**PARAMETERS, **objective_of(model.trees.sample), **model.recipe.parameters},
         figures={str(row["name"]): row for row in figures_rows(evaluation.figures, evaluation.counts)}
         | {"reliability": _reliability(evaluation), "leaks": [leak.as_dict() for leak in leaks]}
         | _looked_closer(model, evaluation)
@@ -155,7 +155,7 @@ def parameters_of(model: Model) -> dict[str, Any]:
         "rounds": model.rounds,
         "seed": recipe.seed,
     }
-    return {**PARAMETERS, **recipe.parameters, **label, **chosen}
+    return {**PARAMETERS, **objective_of(model.trees.sample), **recipe.parameters, **label, **chosen}
 
 
 def metrics_of(evaluation: Evaluation, model: Model) -> dict[str, float]:

@@ -1,10 +1,13 @@
 """How good out-of-time risks were, each figure with its 95 % interval, and the one table of them all."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 
 from features.histories import Array
@@ -26,6 +29,26 @@ TITLES = {
     "precision_at_capacity": "precision at capacity",
     "recall_at_capacity": "recall at capacity",
 }
+LESS = "model_less_it"
+"""The model's log loss less that of the row, on the same judgements: below zero, the model is better."""
+SHOWN = (
+    ("log_loss", LESS, "average_precision", "roc_auc"),
+    ("brier", "calibration_error", "precision_at_capacity", "recall_at_capacity"),
+)
+"""The tables' columns; four figures with intervals and a name take 115 letters."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many judgements figures rest on, and how many of them failed."""
+
+    judgements: int
+    failures: int
+
+    @property
+    def few(self) -> bool:
+        """Whether such figures say little."""
+        return self.failures < MIN_FAILURES
 
 
 @dataclass(frozen=True)
@@ -97,39 +120,57 @@ def chosen_for_inspection(risk: Array, capacity: Capacity) -> Array:
     return chosen
 
 
-def figures_rows(named: Mapping[str, Figures]) -> list[dict[str, str | float | None]]:
-    """For logs and JSON: a row a name; `<figure>`, `<figure>_low` and `<figure>_high` as numbers or None."""
-    rows: list[dict[str, str | float | None]] = []
+def figures_rows(named: Mapping[str, Figures], counts: Mapping[str, Count]) -> list[dict[str, Any]]:
+    """For logs and JSON: a row a name; `<figure>`, `<figure>_low` and `<figure>_high` as numbers or None.
+
+    `few` is true where they rest on fewer than MIN_FAILURES failures.
+    """
+    rows: list[dict[str, Any]] = []
     for name, figures in named.items():
-        row: dict[str, str | float | None] = {"name": name}
-        for key in TITLES:
+        row: dict[str, Any] = {"name": name}
+        for key in (*TITLES, LESS):
             figure = figures.get(key)
             row[key] = None if figure is None else figure.value
             row[f"{key}_low"] = None if figure is None else figure.low
             row[f"{key}_high"] = None if figure is None else figure.high
-        rows.append(row)
+        rows.append(row | asdict(counts[name]) | {"few": counts[name].few})
     return rows
 
 
-def figures_table(named: Mapping[str, Figures], *, judgements: int, failures: int) -> Table:
-    """For reading: a row a figure that any has, a column a name, the interval under the value."""
-    table = Table(
-        box=SIMPLE_HEAD, title=f"{judgements:,} judgements, {failures:,} failures; 95 % intervals over blocks of time"
-    )
-    table.add_column("")
-    for name in named:
-        table.add_column(name, justify="right")
-    for key, title in TITLES.items():
-        if any(figures.get(key) is not None for figures in named.values()):
-            table.add_row(title, *(_cell(figures.get(key)) for figures in named.values()))
-    if failures < MIN_FAILURES:
-        table.caption = f"Only {failures} failures: under {MIN_FAILURES}, such figures say little."
-    return table
+def figures_tables(named: Mapping[str, Figures], counts: Mapping[str, Count]) -> Group:
+    """For reading: a row a name, a column a figure that any has, in two tables; the model is the first row.
+
+    A row of fewer judgements says of how many; of fewer than MIN_FAILURES failures, that it says little, in the caption
+    where all have as few.
+    """
+    whole = next(iter(counts.values()))
+    title = f"{whole.judgements:,} judgements, {whole.failures:,} failures; 95 % intervals over blocks of time"
+    tables: list[Table] = []
+    for keys in SHOWN:
+        shown = [key for key in keys if any(figures.get(key) is not None for figures in named.values())]
+        table = Table(box=SIMPLE_HEAD, title=title if not tables else None)
+        table.add_column("")
+        for key in shown:
+            table.add_column(TITLES.get(key, "model less it"), justify="right")
+        for name, figures in named.items():
+            own = counts[name]
+            of = "" if own == whole else f" (of {own.judgements:,}, {own.failures:,} failures)"
+            few = ": says little" if own.few and not whole.few else ""
+            table.add_row(name + of + few, *(_cell(figures.get(key), as_difference=key == LESS) for key in shown))
+        if shown:
+            tables.append(table)
+    if tables and whole.few:
+        tables[-1].caption = f"Only {whole.failures} failures: under {MIN_FAILURES}, such figures say little."
+    return Group(*tables)
 
 
-def _cell(figure: Figure | None) -> str:
-    """The value over its interval, so that seven figures fit beside each other."""
-    return "–" if figure is None else str(figure).replace(" [", "\n[", 1)
+def signed(figure: Figure) -> str:
+    """Like "-0.061 [-0.091, +0.032]": a difference shows its sign."""
+    return re.sub(r"(?<![-.\d])(?=\d)", "+", str(figure))
+
+
+def _cell(figure: Figure | None, *, as_difference: bool) -> str:
+    return "–" if figure is None else signed(figure) if as_difference else str(figure)
 
 
 def _checked(risk: Array, failed: Array, block: Array, capacity: Capacity | None) -> tuple[Array, Array]:

@@ -47,10 +47,11 @@ cost_of_escape = 30000.0
 """
 
 
-def make_factory(folder: Path, *, seed: int, today: date, lots: int = 4000) -> Path:
+def make_factory(folder: Path, *, seed: int, today: date, lots: int = 4000, changing: bool = False) -> Path:
     """Writes a site with about three years of history up to the first moment of `today`, and returns its folder.
 
-    `today` is a date in the site's time zone. The same arguments give the same bytes.
+    `today` is a date in the site's time zone. The same arguments give the same bytes. `changing`: lots come to fail
+    about twice as often some 15 months before today, and ever more since, for a cause that no table tells.
     """
     if lots < 100:
         raise ValueError(f"lots: {lots} is too few for a history of three years; ask for at least 100")
@@ -71,6 +72,8 @@ def make_factory(folder: Path, *, seed: int, today: date, lots: int = 4000) -> P
     hazard = factory_field.hazard_before_level(made, badness, delivered.material, used, process, placed)
     expected = factory_field.expected_units(quiet, shipped)
     hazard *= factory_field.level_of_plant(rng, expected, limit, made.produced)[:, None]
+    if changing:
+        hazard *= factory_field.worse_of_late(made.produced)[:, None]
     probability = factory_field.true_probability(factory_field.expected_units(hazard, shipped), limit)
     claims = factory_field.fail(rng, hazard, shipped)
 

@@ -36,6 +36,8 @@ LIFE_SHAPE = np.array([0.75, 0.9, 1.2, 0.75, 0.8, 0.7])
 CLAIM_UNITS = np.array([0.88, 0.09, 0.03])
 """Shares of claims of one, two and three units."""
 UNITS_PER_CLAIM = float(CLAIM_UNITS @ np.arange(1, 4))
+STEP, STEP_DAYS, DRIFT = 0.7, 450.0, 0.5
+"""Of a changing factory: up by so much in the log hazard so many days before today, and by `DRIFT` a year since."""
 HIGHEST = 0.05
 """Of the hazard over `WITHIN_DAYS`: keeps what returns below what was shipped."""
 
@@ -148,6 +150,13 @@ def level_of_plant(rng: np.random.Generator, units: Floats, limit: Ints, produce
     swing = 0.12 * np.sin(2.0 * np.pi * (produced / 800.0 + rng.random()))
     level: Floats = np.exp(np.interp(produced, middles, levels) + swing)
     return level
+
+
+def worse_of_late(produced: Floats) -> Floats:
+    """The factor on each lot's hazard in a factory whose failure rate changes: a step, then a drift."""
+    since = produced - (DAYS - STEP_DAYS)
+    factor: Floats = np.exp(np.where(since < 0.0, 0.0, STEP + DRIFT * since / 365.0))
+    return factor
 
 
 def _level(units: Floats, limit: Ints) -> float:

@@ -11,10 +11,13 @@ from features.card import FeatureSpec
 from features.dictionary import family_of
 from features.layout import Layout
 from training.known import Known
+from training.merge import averaged, raised
 from training.recipe import Recipe
 from training.sample import Sample, sample_of
 
 ONE_THREAD = 2_000_000  # values; below it a second thread waits longer than it works, and far longer on a busy machine
+
+APART = 1_000  # between the seeds of fits that are averaged: those of a model of the next seed are others
 
 LEAF_SHARE = 25  # a leaf holds at least a 25th of the lots, 15 to 60: fixed sizes cost drives or the demo log loss
 
@@ -42,6 +45,8 @@ class Trees:
 
     sample: Sample
     booster: lightgbm.Booster
+    boosters: int = 1
+    """Fits that were averaged: trees a round."""
 
     @property
     def layout(self) -> Layout:
@@ -60,10 +65,11 @@ class Trees:
         return self.sample.rows
 
     def margins(self, matrix: Array, rounds: tuple[int, ...]) -> Array:
-        """Log odds by number of rounds, float64, shape (rows, len(rounds))."""
+        """By number of rounds, float64, shape (rows, len(rounds)): log odds, or what the sample's links take."""
         threads = 1 if matrix.size < ONE_THREAD else 0
         scores = [
-            self.booster.predict(matrix, raw_score=True, num_iteration=number, num_threads=threads) for number in rounds
+            self.booster.predict(matrix, raw_score=True, num_iteration=number * self.boosters, num_threads=threads)
+            for number in rounds
         ]
         return np.stack([np.asarray(score) for score in scores], axis=1)
 
@@ -76,30 +82,67 @@ def fit_trees(known: Known, *, rounds: int, recipe: Recipe | None = None) -> Tre
 
 def trees_of(sample: Sample, *, rounds: int, recipe: Recipe) -> Trees:
     """Fits on a sample."""
-    return Trees(sample, boost(sample, rounds=rounds, recipe=recipe))
+    return Trees(sample, boost(sample, rounds=rounds, recipe=recipe), recipe.boosters)
 
 
 def boost(sample: Sample, *, rounds: int, recipe: Recipe) -> lightgbm.Booster:
-    """LightGBM on a matrix, the same trees for the same input byte for byte."""
+    """LightGBM on a matrix, the same trees for the same input byte for byte.
+
+    Where units are counted its raw score is the log of those to come back a unit at risk; else log odds.
+    """
+    fits = [
+        _boost(sample, rounds=rounds, recipe=recipe, seed=recipe.seed + APART * number)
+        for number in range(recipe.boosters)
+    ]
+    return fits[0] if len(fits) == 1 else averaged(fits)
+
+
+def _boost(sample: Sample, *, rounds: int, recipe: Recipe, seed: int) -> lightgbm.Booster:
+    matrix, target, weight, exposure = _lessons(sample)
+    chosen = {
+        **PARAMETERS,
+        "num_threads": 1 if matrix.size < ONE_THREAD else 0,
+        "min_data_in_leaf": min(max(len(sample.failed) // LEAF_SHARE, 15), 60),
+        "monotone_constraints": [direction_of(feature) for feature in sample.features],
+        **objective_of(sample),
+        **recipe.parameters,
+        "seed": seed,
+    }
+    level = 0.0 if exposure is None else float(np.log((target.sum() + 0.5) / (np.exp(exposure).sum() + 1.0)))
     data = lightgbm.Dataset(
-        sample.matrix,
-        sample.failed,
+        matrix,
+        target,
+        weight=weight,
+        init_score=None if exposure is None else exposure + level,
         feature_name=[feature.name for feature in sample.features],
         categorical_feature=[place for place, feature in enumerate(sample.features) if feature.type == "category"],
         free_raw_data=True,
     )
-    chosen = {
-        **PARAMETERS,
-        "num_threads": 1 if sample.matrix.size < ONE_THREAD else 0,
-        "min_data_in_leaf": min(max(len(sample.failed) // LEAF_SHARE, 15), 60),
-        "monotone_constraints": [_direction(feature) for feature in sample.features],
-        **recipe.parameters,
-        "seed": recipe.seed,
-    }
-    return lightgbm.train(chosen, data, num_boost_round=rounds)
+    booster = lightgbm.train(chosen, data, num_boost_round=rounds)
+    # The level belongs to the trees, so that their text alone says the rate.
+    return booster if exposure is None else raised(booster, level)
 
 
-def _direction(feature: FeatureSpec) -> int:
+def objective_of(sample: Sample) -> dict[str, str]:
+    """LightGBM's parameter for what is learned."""
+    return {"objective": "binary" if sample.counted is None else "poisson"}
+
+
+def _lessons(sample: Sample) -> tuple[Array, Array, Array | None, Array | None]:
+    """Matrix, target, weight and exposure of all that is learned from, the mature judgements first."""
+    matrix, target, exposure = sample.matrix, sample.failed, None
+    if sample.counted is not None:
+        target, exposure = sample.counted.returned[sample.rows], np.log(sample.counted.units[sample.rows])
+    young = sample.young
+    if young is None:
+        return matrix, target, None, exposure
+    weight = np.concatenate([np.ones(len(target)), young.weight])
+    if exposure is not None:
+        exposure = np.concatenate([exposure, young.exposure])
+    return np.concatenate([matrix, young.matrix]), np.concatenate([target, young.target]), weight, exposure
+
+
+def direction_of(feature: FeatureSpec) -> int:
     """+1 where engineering says that a higher value is riskier, -1 lower; 0 where it does not know."""
     family = family_of(feature)
     return 0 if family is None or feature.type == "category" else family.direction

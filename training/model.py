@@ -10,12 +10,15 @@ from features.build import build_features
 from features.calibration import Calibration
 from features.histories import Histories
 from features.judgements import Judgements
+from features.link import Link
 from training.fit import Trees, fit_trees, trees_of
 from training.forecast import Contender, Forecast, Margins, OutOfTime, strongest_rate
 from training.known import Known
 from training.recipe import Recipe
 from training.sample import Sample
 from training.tables import Progress, block_tables
+from training.walk import Apart
+from training.weights import surplus_of, weighs_failures
 
 ROUNDS = (10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 600)
 DEFAULT_ROUNDS = 100  # while no out-of-time scores are there to choose by
@@ -29,6 +32,7 @@ class Model:
     recipe: Recipe
     trees: Trees
     rounds: int
+    link: Link
     calibration: Calibration
     rate: str
     out_of_time: OutOfTime
@@ -41,7 +45,8 @@ class Model:
             return np.empty(0)
         at = {name: place for place, name in enumerate(features.names)}
         matrix = features.matrix[:, [at[spec.name] for spec in self.trees.features]]
-        return self.calibration.apply(self.trees.margins(matrix, (self.rounds,))[:, 0])
+        raw = self.trees.margins(matrix, (self.rounds,))[:, 0]
+        return self.calibration.apply(self.link.apply(raw, judgements.units))
 
 
 def fit_model(
@@ -61,19 +66,23 @@ def fit_model(
     scored = ours.scored
     mature = np.flatnonzero(np.isin(scored.rows, known.labels.usable))
     failed = known.labels.failed[scored.rows[mature]] == 1
-    rounds, calibration = ours.choose(scored.margin[mature], failed, scored.block[mature])
+    chosen = ours.choose(scored.margin[mature], failed, scored.block[mature])
     rate = strongest_rate({name: values[mature] for name, values in scored.rates.items()}, failed)
     progress("refit", 1, 1)
-    trees = fit_trees(known, rounds=rounds, recipe=recipe)
+    trees = fit_trees(known, rounds=chosen.choice, recipe=recipe)
+    surplus = surplus_of(trees.margins(trees.matrix, (chosen.choice,)), trees.sample, recipe)
+    calibration = chosen.calibration.moved(float(surplus[0]))
     compared = {name: forecast.scored for name, forecast in others.items()}
-    return Model(known, recipe, trees, rounds, calibration, rate, scored, compared)
+    return Model(known, recipe, trees, chosen.choice, chosen.link, calibration, rate, scored, compared)
 
 
-def score_out_of_time(known: Known, recipe: Recipe | None = None, *, progress: Progress = lambda *_: None) -> OutOfTime:
+def score_out_of_time(
+    known: Known, recipe: Recipe | None = None, *, apart: Apart | None = None, progress: Progress = lambda *_: None
+) -> OutOfTime:
     """Walks forward over the mature judgements, each block scored, calibrated and compared by what came before it."""
     recipe = recipe or Recipe()
     ours = Forecast(trees_as(recipe))
-    for table in block_tables(known, recipe, progress=progress):
+    for table in block_tables(known, recipe, apart=apart, progress=progress):
         ours.add(table)
     return ours.scored
 
@@ -83,9 +92,12 @@ def trees_as(recipe: Recipe) -> Contender:
 
     def learn(sample: Sample) -> Margins:
         trees = trees_of(sample, rounds=max(ROUNDS), recipe=recipe)
-        return lambda matrix: trees.margins(matrix, ROUNDS)
+        if not weighs_failures(recipe):
+            return lambda matrix: trees.margins(matrix, ROUNDS)
+        surplus = surplus_of(trees.margins(sample.matrix, ROUNDS), sample, recipe)
+        return lambda matrix: trees.margins(matrix, ROUNDS) - surplus
 
-    return Contender(learn, ROUNDS, DEFAULT_ROUNDS)
+    return Contender(learn, ROUNDS, DEFAULT_ROUNDS, weighted=weighs_failures(recipe), linked=True)
 
 
 def time_blocks(as_of: Array) -> Array:

@@ -7,6 +7,10 @@ from typing import Any
 from features.build import PARTS
 from features.site import Site
 
+SWITCHED_OFF = ("surveys",)
+"""Feature groups whose worth has an interval that covers zero on every set (`experiments/groups`)."""
+USUAL = tuple(part for part in PARTS if part not in SWITCHED_OFF)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -17,7 +21,7 @@ class Recipe:
     """
 
     seed: int = 0
-    parts: tuple[str, ...] = PARTS
+    parts: tuple[str, ...] = USUAL
     without: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     boosters: int = 1
@@ -26,7 +30,7 @@ class Recipe:
     def of(cls, site: Site, *, seed: int = 0) -> "Recipe":
         """The site's own."""
         model = site.model
-        return cls(seed, model.groups or PARTS, (), model.parameters, model.boosters)
+        return cls(seed, model.groups or USUAL, (), model.parameters, model.boosters)
 
     def but(self, **changes: Any) -> "Recipe":
         """The same with some of it changed."""

@@ -1,6 +1,6 @@
 """What a model learns from: rows of a matrix, what is told of each, and the columns in order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,9 @@ from features.build import build_features, choose_layout, columns, groups_of
 from features.card import FeatureSpec
 from features.errors import CannotTrain
 from features.layout import Layout
+from features.link import LOG_ODDS, Link
 from training.known import Known
+from training.maturity import Counted, Young, by_columns, counts, lessons, young_rows
 from training.recipe import Recipe
 
 MIN_FAILURES = 10  # of failed and of good lots alike; below it trees learn the few lots by heart
@@ -19,7 +21,8 @@ MIN_FAILURES = 10  # of failed and of good lots alike; below it trees learn the 
 class Sample:
     """`rows` of the judgements, shape (sample,); `matrix`, float64, shape (sample, features), columns as `features`.
 
-    `failed`: float64, 1 failed, 0 held up. `parts`: the feature group of each column.
+    `failed`: float64, 1 failed, 0 held up. `parts`: the feature group of each column. These are mature judgements, and
+    all that most learn from; trees take in besides what `young` ones tell, or learn returned units where `counted`.
     """
 
     layout: Layout
@@ -28,26 +31,35 @@ class Sample:
     rows: Array
     matrix: Array
     failed: Array
+    young: Young | None = None
+    counted: Counted | None = None
 
     @property
     def base_rate(self) -> float:
         """Share that failed, never 0 or 1 (Krichevsky & Trofimov 1981)."""
         return float((self.failed.sum() + 0.5) / (len(self.failed) + 1))
 
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Ways from what its trees say to log odds."""
+        return (LOG_ODDS,) if self.counted is None else self.counted.links
+
     def columns(self, places: Array) -> "Sample":
         """The same lots by some of the columns."""
-        return Sample(
-            self.layout,
-            [self.features[place] for place in places.tolist()],
-            tuple(self.parts[place] for place in places.tolist()),
-            self.rows,
-            self.matrix[:, places],
-            self.failed,
+        return replace(
+            self,
+            features=[self.features[place] for place in places.tolist()],
+            parts=tuple(self.parts[place] for place in places.tolist()),
+            matrix=self.matrix[:, places],
+            young=None if self.young is None else by_columns(self.young, places),
         )
 
 
 def sample_of(known: Known, recipe: Recipe) -> Sample:
-    """The mature judgements as a matrix. CannotTrain where there are too few of either kind."""
+    """The mature judgements as a matrix, and what young ones tell by the site's treatment.
+
+    CannotTrain where there are too few mature ones of either kind.
+    """
     rows = known.labels.usable
     failed = known.labels.failed[rows].astype(np.float64)
     failures, good = int(failed.sum()), int(len(failed) - failed.sum())
@@ -60,6 +72,12 @@ def sample_of(known: Known, recipe: Recipe) -> Sample:
     specs, parts = columns(layout), part_of_columns(layout)
     matrix = build_features(known.judgements.take(rows), known.histories, layout).matrix
     sample = Sample(layout, specs, parts, rows, matrix, failed)
+    if known.rules.label.treatment != "leave_out":
+        young, told = young_rows(known)
+        more = build_features(known.judgements.take(young), known.histories, layout).matrix
+        sample = replace(sample, young=lessons(known, young, told, more, base_rate=sample.base_rate))
+    if known.rules.label.treatment == "count":
+        sample = replace(sample, counted=counts(known))
     left_out = set(recipe.without)
     kept = np.flatnonzero([spec.name not in left_out for spec in specs])
     return sample if len(kept) == len(specs) else sample.columns(kept)

@@ -24,8 +24,9 @@ Progress = Callable[[str, int, int], None]
 class BlockTable:
     """One block: the `sample` known by its start, and `rows` of the judgements it holds with their `matrix`.
 
-    `rates`: the shrunk trailing rates of these by name, float64, shape (rows,). `seen`, `seen_failed`: rows of
-    judgements of earlier blocks that were mature with a label by the start, ascending, and whether they had failed.
+    `units` at risk of these, int64; `rates`: their shrunk trailing rates by name, float64; all of shape (rows,).
+    `seen`, `seen_failed`: rows of judgements of earlier blocks that were mature with a label by the start, ascending,
+    and whether they had failed.
     """
 
     number: int
@@ -33,6 +34,7 @@ class BlockTable:
     sample: Sample
     rows: Array
     matrix: Array
+    units: Array
     rates: dict[str, Array]
     seen: Array
     seen_failed: Array
@@ -64,6 +66,7 @@ def block_tables(
             sample,
             block.rows,
             matrix,
+            judged.units[block.rows],
             shrunk_rates(features),
             earlier[by_then.usable],
             by_then.failed[by_then.usable] == 1,

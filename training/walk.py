@@ -11,6 +11,7 @@ from features.errors import CannotTrain
 from features.histories import Histories
 from features.judgements import Judgements
 from features.rules import Rules
+from features.verdicts import NO_LABEL
 from training.known import Known, known_by
 
 BLOCKS = 12
@@ -57,7 +58,8 @@ def walk_forward(
         known = known_by(histories, rules, until=start)
         if apart is not None:
             left_out = apart(known, judgements.take(rows))
-            known = replace(known, labels=replace(known.labels, mature=known.labels.mature & ~left_out))
+            kept = np.where(left_out, NO_LABEL, known.labels.failed)  # young ones are not learned from either
+            known = replace(known, labels=replace(known.labels, failed=kept))
         try:
             yield Block(start, rows, known, fit(known))
         except CannotTrain as too_little:

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from features.reading import read_histories
-from features.site import read_site
+from features.site import Site, read_site
 from training import train
 from training.bootstrap import Figure, paired_difference
 from training.champion import MIN_FAILURES, Verdict
 from training.evaluate import log_losses
 from training.evaluation import Evaluation, evaluate_model
 from training.known import known_by
-from training.model import fit_model
+from training.leaks import Leak, find_leaks
+from training.model import fit_model, score_out_of_time
 
 LOTRISK = Path(__file__).parents[3] / "shared" / "data"
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -48,7 +49,9 @@ def test_a_question_with_nothing_to_find_makes_no_champion(name: str) -> None:
     high = against(evaluation, "base rate").high
     assert high is not None
     assert high > 0.0
-    assert any(reason.startswith("not met: Log loss is not clearly below that of the base rate") for reason in verdict.reasons)
+    assert any(
+        reason.startswith("not met: Log loss is not clearly below that of the base rate") for reason in verdict.reasons
+    )
 
 
 def test_the_scatter_of_tablets_is_foreseen_and_makes_a_champion() -> None:
@@ -80,3 +83,46 @@ def test_a_leak_is_caught_where_nothing_is_to_be_found() -> None:
     high = paired_difference(leaked, base, evaluation.block, seed=0).high
     assert high is not None
     assert high < 0.0
+
+
+@pytest.mark.parametrize(
+    ("site", "column", "leaks"),
+    [("tablets", "fct_rsd_weight", True), ("tablets_yield", "tbl_yield", True), ("tablets", "tbl_rsd_weight", False)],
+)
+def test_what_is_measured_after_the_batch_was_coated_is_named_as_suspicious(
+    tmp_path: Path, site: str, column: str, leaks: bool
+) -> None:
+    """The site with one more measurement, as if it were known an hour before the end of pressing."""
+    (tmp_path / "lotrisk.toml").write_text(
+        f'''
+[site]
+name = "planted"
+extends = "{EXPERIMENTS / site}"
+
+[tables.measurements]
+query = """
+select batch as lot_id, characteristic, produced_at - interval 1 hour as measured_at, value
+from in_process join batches using (batch)
+where characteristic not in ('tbl_yield', 'total_waste', 'startup_waste')
+union all
+select batch, 'planted', produced_at - interval 1 hour, {column}::double from batches
+"""
+''',
+        encoding="utf-8",
+    )
+    found = suspicious(read_site(tmp_path, {}))
+    assert [leak.name for leak in found] == (["planted"] if leaks else [])
+    for leak in found:
+        assert leak.gain_share > 0.4
+        assert leak.difference.low is not None
+        assert leak.difference.low > 0.0
+
+
+@pytest.mark.parametrize("name", ["tablets", "tablets_shuffled", "drives"])
+def test_nothing_is_suspicious_in_the_data_as_they_stand(name: str) -> None:
+    assert suspicious(read_site(EXPERIMENTS / name, {})) == []
+
+
+def suspicious(site: Site) -> list[Leak]:
+    model = fit_model(known_by(read_histories(site, now=NOW).histories, site.rules, until=NOW))
+    return find_leaks(model, evaluate_model(model, site), lambda recipe: score_out_of_time(model.known, recipe))

@@ -172,7 +172,7 @@ def test_a_full_table_fits_120_columns():
 
 def test_a_row_of_fewer_than_20_failures_says_so():
     text = printed(COUNTS, width=160)
-    assert "product kept apart (19 failures: says little)" in text
+    assert "product kept apart (of 900, 19 failures): says little" in text
     assert text.count("says little") == 1
     assert [row["few"] for row in figures_rows(NAMED, COUNTS)] == [False, False, True]
     assert "say little" not in printed(dict.fromkeys(NAMED, Count(300, 20)))

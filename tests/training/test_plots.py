@@ -72,5 +72,5 @@ def test_gain_has_the_largest_group_on_top():
 
 
 def test_gain_without_groups_is_refused():
-    with pytest.raises(ValueError, match="at least one feature group"):
+    with pytest.raises(ValueError, match="at least one name"):
         gain_by_group({})
