@@ -73,8 +73,8 @@ class Rules:
 class ModelRule:
     """How a site's models are made; what is not stated is training's own.
 
-    `groups`: the feature groups in use, (): those that ship switched on; `parameters`: LightGBM's; `boosters`: fits that
-    are averaged.
+    `groups`: the feature groups in use, (): those that ship switched on; `parameters`: LightGBM's; `boosters`: fits
+    that are averaged.
     `keep_apart`: what must not be on both sides of a block's start in a second evaluation, "": none is made.
     `protected`: segments, like "tier:A", that a new champion must not serve worse.
     """

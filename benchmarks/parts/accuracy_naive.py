@@ -29,7 +29,11 @@ def naive_tables(folder: Path, known: Known, tables: Sequence[BlockTable]) -> li
         then = known_by(known.histories, known.rules, until=table.start)
         learned = then.histories.ids["lot"].decode(then.judgements.lot[table.sample.rows])
         sample = replace(
-            table.sample, features=specs, parts=("naive",) * len(specs), matrix=matrix[at.get_indexer(learned)]
+            table.sample,
+            features=specs,
+            parts=("naive",) * len(specs),
+            matrix=matrix[at.get_indexer(learned)],
+            young=None,
         )
         found.append(replace(table, sample=sample, matrix=matrix[table.rows]))
     return found

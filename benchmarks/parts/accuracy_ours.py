@@ -1,5 +1,7 @@
 """Who learns in this process: ours, ours tuned, and scikit-learn's."""
 
+from dataclasses import replace
+
 import lightgbm
 import numpy as np
 from scipy.special import logit
@@ -28,6 +30,7 @@ def contenders() -> dict[str, Contender]:
     return {
         "ours": trees_as(Recipe(parameters=ONE_THREAD)),
         "ours, tuned": tuned(),
+        "ours, from mature lots only": mature_only(),
         "LightGBM as it comes": plain(),
         "HistGradientBoosting": histogram(),
         "logistic regression": logistic(),
@@ -43,6 +46,12 @@ def tuned() -> Contender:
 
     choices = tuple(range(len(ROUNDS) * len(SETTINGS)))
     return Contender(learn, choices, ROUNDS.index(DEFAULT_ROUNDS))
+
+
+def mature_only() -> Contender:
+    """As all others here learn: without what lots tell that are too young to know."""
+    ours = trees_as(Recipe(parameters=ONE_THREAD))
+    return Contender(lambda sample: ours.learn(replace(sample, young=None)), ours.choices, ours.usual)
 
 
 def plain() -> Contender:

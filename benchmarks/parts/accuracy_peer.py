@@ -13,7 +13,7 @@ import pandas as pd
 from autogluon.tabular import TabularPredictor
 from catboost import CatBoostClassifier, Pool
 
-ROUNDS = (50, 100, 200, 400, 600)
+ROUNDS = (50, 100, 200, 300)
 
 
 def main(folder: Path, blocks: int, seconds_a_block: float) -> None:
