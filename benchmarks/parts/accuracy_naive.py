@@ -79,8 +79,8 @@ def returned_before(lots: pd.DataFrame, returned: pd.DataFrame) -> pd.Series:
     ).dropna(subset=["product", "day"])
     found = pd.Series(0.0, index=lots.index)
     for product, of_product in back.groupby("product"):
-        days = np.sort(of_product["day"].to_numpy())
+        days = np.sort(of_product["day"].dt.tz_localize(None).to_numpy())
         mine = lots.index[lots["product_id"] == product]
-        ends = shipped.loc[mine].to_numpy()
+        ends = shipped.loc[mine].dt.tz_localize(None).to_numpy()
         found.loc[mine] = np.searchsorted(days, ends) - np.searchsorted(days, ends - np.timedelta64(90, "D"))
     return found
