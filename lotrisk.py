@@ -152,12 +152,13 @@ def experiment(site: Path, file: Path, restart: bool, as_json: bool) -> None:
     from features.champion import read_scorer
     from training.experiment import experiment as job
     from training.experiment_file import read_experiment
+    from training.pinned import alone, folder_of
 
     settings = _site(site)
     name, asked = read_experiment(file)
     until = asked.experiment.until
     champion, histories = read_scorer(settings.state_dir).bundle, _read(settings).histories
-    with progress() as show:
+    with progress() as show, alone(folder_of(settings, name)):
         found = job(
             settings,
             histories,

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,18 @@ def write_whole(path: Path, write: Any) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def make_once(path: Path, make: Any) -> None:
+    """`make(temporary)` beside `path` where nothing is there; of several at once the first one's stays."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        make(made)
+        with suppress(FileExistsError):
+            path.hardlink_to(made)
 
 
 def to_json(value: Any) -> str:

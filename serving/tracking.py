@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from features.champion import CHAMPION
 from features.errors import RegistryFault, UnknownVersion
+from features.output import make_once
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+SQLITE = "sqlite:///"
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -42,7 +44,13 @@ def client_of(tracking_uri: str, state_dir: Path) -> "MlflowClient":
         os.environ.setdefault(setting, value)
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+    def client(uri: str) -> MlflowClient:
+        return MlflowClient(uri, registry_uri=uri)
+
+    if tracking_uri.startswith(SQLITE):
+        # MLflow takes seconds to make its tables; stopped in between, it would refuse the file for good.
+        make_once(Path(tracking_uri.removeprefix(SQLITE)), lambda made: client(f"{SQLITE}{made}"))
+    return client(tracking_uri)
 
 
 def registered(client: "MlflowClient", name: str) -> list[Any]:

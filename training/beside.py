@@ -1,6 +1,7 @@
 """What always stands beside our model: a logistic regression on its columns, and its own trees on one history alone.
 
-They learn from the same tables as the model does, so a difference is the method's or the histories', never the data's.
+They learn from the same tables as the model does. What lots too young to know tell the trees take in, on one history
+too, and the regression does not: its difference is that of the method and the treatment together.
 """
 
 import warnings

@@ -79,7 +79,7 @@ def limits_of(card: ModelCard) -> list[str]:
         if categories
         else "It looks at no categories.",
         f"What happened after {_second(card.trained_until)}: a score of a lot judged before carries trained_later, and "
-        "a model grows old; drift and realised performance are watched by `lotrisk monitor`.",
+        "a model grows old; drift and realised performance are watched by lotrisk monitor.",
         f"Failures that are reported later than {label['delay_days']:.0f} days after the window: they are not in its "
         "labels, and one in twenty reports is expected to be.",
     ]
@@ -108,7 +108,9 @@ def _label(name: str, value: Any) -> str:
     """Durations of the rule are microseconds in the card."""
     if name in ("within", "reporting"):
         return f"{value / DAY:g} days"
-    return f"{value:,.6g}" if isinstance(value, int | float) else str(value)
+    if name == "immature_share":
+        return _share(value)
+    return f"{value:,.4g}" if isinstance(value, int | float) else str(value)
 
 
 def _largest(features: Sequence[FeatureSpec], gains: Mapping[str, float]) -> list[tuple[str, str, float]]:

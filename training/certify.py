@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import beta, t
 
-from features.asof import Array
+from features.asof import Array, before
+from features.verdicts import window_end
 from training.bootstrap import places_of
+from training.known import Known
 
 MIN_BLOCKS = 10  # of time that hold failing lots: fewer are a season or a shift, whatever lots they hold
 GRID = np.geomspace(1e-4, 1.0, 161)
@@ -126,9 +128,18 @@ def largest_threshold(
 
 
 def walked(
-    released: Array, failed: Array, block: Array, alpha: float = 0.05, confidence: float = 0.95
+    released: Array,
+    failed: Array,
+    block: Array,
+    alpha: float = 0.05,
+    confidence: float = 0.95,
+    *,
+    ripe: Array | None = None,
 ) -> list[dict[str, Any]]:
     """Walking forward: for each block in order, whether those before it certify, and what then came.
+
+    `ripe`: the first block at whose start it is known of each lot whether it failed (see `ripe_from`), int64, shape
+    (lots,); None: the next one.
 
     Rows: `block`, `certified` by the blocks before, `sentence` said then, `failures` in the block, `released_failures`
     of them, `share` (None without failures).
@@ -136,7 +147,7 @@ def walked(
     released, failed, block = _checked(released, failed, block, alpha, confidence)
     rows: list[dict[str, Any]] = []
     for number in np.unique(block).tolist():
-        past, here = block < number, (block == number) & failed
+        past, here = (block < number) if ripe is None else (ripe <= number), (block == number) & failed
         said = certify(released[past], failed[past], block[past], alpha, confidence)
         failures, misses = int(here.sum()), int((here & released).sum())
         rows.append(
@@ -150,6 +161,22 @@ def walked(
             }
         )
     return rows
+
+
+def ripe_from(known: Known, rows: Array, block: Array) -> Array:
+    """The first block that begins when each judgement is mature, int64; one more than the last where none does.
+
+    `rows` of the judgements, in order of time, and their `block`: shape (lots,).
+    """
+    if not len(rows):
+        return block
+    judged = known.judgements.take(rows)
+    blocks, first = np.unique(block, return_index=True)
+    mature = window_end(judged, known.rules.label) + known.labels.delay
+    ripe = np.full(len(rows), blocks[-1] + 1)
+    for number, start in zip(blocks[::-1].tolist(), judged.as_of[first][::-1].tolist(), strict=True):
+        ripe[before(mature, start)] = number
+    return ripe
 
 
 def kept(rows: Iterable[dict[str, Any]], alpha: float) -> dict[str, Any]:

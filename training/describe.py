@@ -15,6 +15,7 @@ from features.groups.field import RATES
 from features.rules import DecisionRule
 from features.site import Site
 from training import plots
+from training.certify import ripe_from
 from training.champion import Verdict
 from training.decision_plots import decision_curve
 from training.doubt import measure_doubt
@@ -37,7 +38,7 @@ def card_of(
     site: Site, model: Model, evaluation: Evaluation, verdict: Verdict, *, leaks: Sequence[Leak] = ()
 ) -> ModelCard:
     """The card, without a version yet."""
-    known, rules = model.known, site.rules
+    known, rules = model.known, model.known.rules
     return ModelCard(
         site=site.name,
         trained_until=known.until,
@@ -110,6 +111,7 @@ def _policy(model: Model, evaluation: Evaluation, rule: DecisionRule) -> dict[st
         judged.units,
         rule,
         seed=model.recipe.seed,
+        ripe=ripe_from(model.known, evaluation.rows, evaluation.block),
     )
 
 

@@ -25,7 +25,7 @@ from training.ground import Ground, lay_ground
 from training.known import known_by
 from training.leaderboard import BETTER, Line, board, board_table, line, winner_of
 from training.model import fit_model
-from training.pinned import hold, pin
+from training.pinned import folder_of, hold, pin
 from training.policy import counted_tiers, decided_for, policy_report
 from training.recipe import Recipe
 from training.search import importances, propose
@@ -75,9 +75,11 @@ class Experiment:
         winner = self.winner
         asked, less = winner.trial.asked, winner.less
         if less is None:
-            said = [
-                "the winner is the site's own recipe: what did better in the search did worse beyond noise afterwards"
-            ]
+            first = self.lines[0].trial.number == winner.trial.number
+            why = "nothing did better in the search"
+            if not first:
+                why = "what did better in the search did worse beyond noise afterwards"
+            said = [f"the winner is the site's own recipe: {why}"]
         else:
             said = [
                 f"the winner is trial {winner.trial.number} ({asked.name(winner.beside)}): where the search did not "
@@ -92,6 +94,7 @@ class Experiment:
             *said,
             f"it is version {self.version}, which {'may' if self.promote else 'by the rule may not'} be champion:",
             *(f"- {reason}" for reason in self.reasons),
+            *([] if less is None else ["- these figures rest on what the search was chosen on too, and flatter it"]),
             f"to promote it: lotrisk promote {site} {self.version}",
             *(f"to train so from now on: {setting} in {site / 'lotrisk.toml'}" for setting in settings),
             f"pictures and tables: {self.folder / 'report'}",
@@ -114,11 +117,11 @@ def experiment(
 
     SettingsError where the question, the data or the code are others than an earlier run's; CannotTrain.
     """
-    pinned = pin(site.state_dir / "experiments" / name, asked, until=until, stated=stated, restart=restart)
+    pinned = pin(folder_of(site, name), asked, until=until, stated=stated, restart=restart)
     known = known_by(histories, site.rules, until=pinned.until)
     data = fingerprints(known.histories)
-    hold(pinned, asked, known, data)
     settings, recipe = asked.experiment, Recipe.of(site)
+    hold(pinned, asked, known, recipe, data)
     own = site.rules.label.treatment
     treatments = [own, *(other for other in settings.treatments if other != own)]
     ground = lay_ground(known, recipe, treatments=treatments, held_back=settings.held_back, progress=progress)
@@ -185,10 +188,15 @@ class _Work:
     def ablate(self, winner: Trial) -> list[Trial]:
         """The winner without each group and family that the file names."""
         ablation = self.asked.ablation
-        parts = {part for tables in self.ground.tables.values() for table in tables for part in table.sample.parts}
+        samples = [table.sample for tables in self.ground.tables.values() for table in tables]
+        parts = {part for sample in samples for part in sample.parts}
+        families = {spec.family for sample in samples for spec in sample.features}
         groups = ablation.groups if isinstance(ablation.groups, list) else sorted(parts) if ablation.groups else []
-        asked = [Asked(winner.asked.parameters, winner.asked.treatment, (group,)) for group in groups if group in parts]
-        asked += [Asked(winner.asked.parameters, winner.asked.treatment, (), (name,)) for name in ablation.families]
+        asked = [
+            Asked(winner.asked.parameters, winner.asked.treatment, (group,)) for group in groups if parts > {group}
+        ]
+        named = [name for name in ablation.families if families > {name}]
+        asked += [Asked(winner.asked.parameters, winner.asked.treatment, (), (name,)) for name in named]
         kept = {trial.number: trial for trial in read_trials(self.folder / "ablation")}
         known_runs, found = self.runs.logged(), []
         for number, each in enumerate(asked):

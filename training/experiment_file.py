@@ -1,5 +1,6 @@
 """The TOML file of `lotrisk experiment`: what is tried, on what, and how long."""
 
+import difflib
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -7,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from features.build import PARTS
+from features.dictionary import FAMILIES
 from features.errors import SettingsError
 from features.settings import Treatment, duration, fault, nearest
 
@@ -86,10 +88,16 @@ class AblationSettings(_Section):
     families: list[str] = []
 
     @model_validator(mode="after")
-    def _known_groups(self) -> Self:
+    def _known_names(self) -> Self:
         for group in self.groups if isinstance(self.groups, list) else []:
             if group not in PARTS:
                 raise ValueError(f"unknown group {group}{nearest(group, PARTS)}")
+        names = [family.name for families in FAMILIES.values() for family in families]
+        for name in self.families:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                way_out = f"did you mean {near[0]}?" if near else "see docs/features.md"
+                raise ValueError(f"unknown family {name}; {way_out}")
         return self
 
 
@@ -122,7 +130,10 @@ def read_experiment(file: Path) -> tuple[str, ExperimentFile]:
         asked = ExperimentFile.model_validate(stated)
     except ValidationError as error:
         raise SettingsError(f"{file}: {fault(error, _names_in)}") from None
-    return asked.experiment.name or file.stem, asked
+    name = asked.experiment.name or file.stem
+    if not name.strip("."):  # "..toml": the experiment's folder would be one that holds others
+        raise SettingsError(f"{file}: a file of this name needs a name in [experiment]")
+    return name, asked
 
 
 def _names_in(section: tuple[int | str, ...]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from features.output import write_text
 from features.site import Site
 from training.register import refuse_pickles
 from training.runs import client_of, experiment_of, log_run, told
@@ -69,6 +70,5 @@ def experiment_runs(site: Site, name: str, *, kept: Path, tags: Iterable[tuple[s
         return ExperimentRuns(client, experiment_id, parent)
     run = client.create_run(experiment_id, tags={_NAME: f"experiment {name}"})
     log_run(client, run, {}, {}, {key: str(said) for key, said in tags})
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(run.info.run_id, encoding="utf-8")
+    write_text(kept, run.info.run_id)
     return ExperimentRuns(client, experiment_id, str(run.info.run_id))

@@ -5,10 +5,12 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+from lightgbm.basic import LightGBMError
 
 from features.asof import Array
 from features.card import FeatureSpec
 from features.dictionary import family_of
+from features.errors import SettingsError
 from features.layout import Layout
 from training.known import Known
 from training.merge import averaged, raised
@@ -118,7 +120,14 @@ def _boost(sample: Sample, *, rounds: int, recipe: Recipe, seed: int) -> lightgb
         categorical_feature=[place for place, feature in enumerate(sample.features) if feature.type == "category"],
         free_raw_data=True,
     )
-    booster = lightgbm.train(chosen, data, num_boost_round=rounds)
+    try:
+        booster = lightgbm.train(chosen, data, num_boost_round=rounds)
+    except LightGBMError as refused:
+        if not recipe.parameters:
+            raise
+        stated = ", ".join(f"{name} = {value}" for name, value in recipe.parameters.items())
+        why = str(refused).partition(" at /")[0].strip()  # behind it stands a line of LightGBM's own source
+        raise SettingsError(f"LightGBM refuses {stated} ({why}); change [model] parameters or [search]") from refused
     # The level belongs to the trees, so that their text alone says the rate.
     return booster if exposure is None else raised(booster, level)
 

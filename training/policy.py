@@ -66,12 +66,14 @@ def policy_report(
     rule: DecisionRule,
     *,
     seed: int,
+    ripe: Array | None = None,
 ) -> dict[str, Any]:
     """Savings, cost table, certificate, decision curve and thresholds, in plain JSON types.
 
     `risk`: float64; `failed`: bool; `block` of time: int64, in order; `action`: texts; `units` at risk; all of shape
-    (judgements,), out of time. `tiers`: see `counted_tiers`. ValueError for other shapes. Lots that cannot be assessed
-    are nobody's decision: they are counted, and left out of savings and costs.
+    (judgements,), out of time. `tiers`: see `counted_tiers`; `ripe`: see `walked`. ValueError for
+    other shapes. Lots that cannot be assessed are nobody's decision: they are counted, and left out of savings and
+    costs.
     """
     risk, failed, block, units = (np.asarray(of) for of in (risk, failed, block, units))
     failed, actions = failed.astype(bool), np.array(list(action), dtype=object)
@@ -85,7 +87,7 @@ def policy_report(
     return {
         "savings": _savings(costs[known], taken, block[known], seed=seed) | {"not_assessed": int((~known).sum())},
         "cost_table": _cost_table(costs[known], taken, failed[known]),
-        "certificate": _certificate(risk, failed, block, released, rule),
+        "certificate": _certificate(risk, failed, block, released, rule, ripe),
         "decision_curve": _curve(risk, failed, _usual_threshold(tiers, units, rule)),
         "thresholds": _thresholds(units, rule),
     }
@@ -161,9 +163,11 @@ def _row(name: str, cost: Array, failed: Array) -> dict[str, Any]:
     return {"policy": name, "lots": len(cost), "failures": int(failed.sum()), "cost": float(cost.sum())}
 
 
-def _certificate(risk: Array, failed: Array, block: Array, released: Array, rule: DecisionRule) -> dict[str, Any]:
+def _certificate(
+    risk: Array, failed: Array, block: Array, released: Array, rule: DecisionRule, ripe: Array | None
+) -> dict[str, Any]:
     alpha, confidence = rule.certify, rule.confidence
-    rows = walked(released, failed, block, alpha, confidence)
+    rows = walked(released, failed, block, alpha, confidence, ripe=ripe)
     return asdict(certify(released, failed, block, alpha, confidence)) | {
         "alpha": alpha,
         "confidence": confidence,

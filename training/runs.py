@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.errors import RegistryFault
+from features.output import make_once
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+SQLITE = "sqlite:///"
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -45,7 +47,13 @@ def client_of(tracking_uri: str) -> "MlflowClient":
         os.environ.setdefault(setting, value)
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+    def client(uri: str) -> MlflowClient:
+        return MlflowClient(uri, registry_uri=uri)
+
+    if tracking_uri.startswith(SQLITE):
+        # MLflow takes seconds to make its tables; stopped in between, it would refuse the file for good.
+        make_once(Path(tracking_uri.removeprefix(SQLITE)), lambda made: client(f"{SQLITE}{made}"))
+    return client(tracking_uri)
 
 
 def experiment_of(client: "MlflowClient", name: str, tracking_uri: str, state_dir: Path) -> str:

@@ -58,9 +58,11 @@ def forecast_all(
     scores nor the order of trials depend on how many workers there are.
     """
 
+    tried = recipe.but(parameters={**recipe.parameters, **asked.parameters})
+
     def margin(job: tuple[int, BlockTable]) -> Array:
         seed, table = job
-        chosen = recipe.but(seed=seed, parameters={**recipe.parameters, **asked.parameters, "num_threads": 1})
+        chosen = tried.but(seed=seed, parameters={**tried.parameters, "num_threads": 1})
         kept = columns_of(table, asked)
         return trees_as(chosen).learn(table.sample.columns(kept))(table.matrix[:, kept])
 
@@ -70,7 +72,7 @@ def forecast_all(
     risks = []
     for place in range(len(seeds)):
         of_seed = margins[place * len(tables) : (place + 1) * len(tables)][::-1]
-        forecast = Forecast(trees_as(recipe))
+        forecast = Forecast(trees_as(tried))
         for table, found in zip(tables, of_seed, strict=True):
             forecast.add(table, margin=found)
         risks.append(forecast.scored.risk)

@@ -19,7 +19,7 @@ from features.asof import Array
 from features.decision import RELEASE
 from features.reading import read_histories
 from features.site import read_site
-from training.certify import certify, kept, largest_threshold, walked
+from training.certify import certify, kept, largest_threshold, ripe_from, walked
 from training.evaluation import evaluate_model
 from training.factory import TIMEZONE, make_factory
 from training.known import known_by
@@ -92,15 +92,16 @@ def factory(folder: Path, *, seed: int, today: date) -> list[list[str]]:
             f"{saving['value']:,.0f} [{saving['low']:,.0f}, {saving['high']:,.0f}]",
         ]
     ]
-    return rows + [[str(seed), *by_threshold(risk, failed, block, alpha)] for alpha in ALPHAS]
+    ripe = ripe_from(known, found.rows, block)
+    return rows + [[str(seed), *by_threshold(risk, failed, block, ripe, alpha)] for alpha in ALPHAS]
 
 
-def by_threshold(risk: Array, failed: Array, block: Array, alpha: float) -> list[str]:
-    """In each block, lots are released below the largest risk that the blocks before it certify, if there is one."""
+def by_threshold(risk: Array, failed: Array, block: Array, ripe: Array, alpha: float) -> list[str]:
+    """In each block, lots are released below the largest risk that the lots known by then certify, if there is one."""
     released, begun = np.zeros(len(risk), dtype=bool), np.zeros(len(risk), dtype=bool)
     rows: list[dict[str, Any]] = []
     for number in np.unique(block).tolist():
-        past, here = block < number, block == number
+        past, here = ripe <= number, block == number
         threshold = largest_threshold(risk[past], failed[past], block[past], alpha)
         if threshold is not None:
             released[here], begun[here] = risk[here] < threshold, True

@@ -58,7 +58,7 @@ def laid_out(name: str) -> Iterator[Known]:
 
 def figures(known: Known) -> list[str]:
     """Failures of the judgements, and by group the log loss with all less that without it."""
-    tables = list(block_tables(known, Recipe()))
+    tables = list(block_tables(known, Recipe(parts=PARTS)))
     rows = np.concatenate([table.rows for table in tables])
     place = np.flatnonzero(np.isin(rows, known.labels.usable))
     failed = known.labels.failed[rows[place]] == 1

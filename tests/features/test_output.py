@@ -11,7 +11,7 @@ import pytest
 
 from features.asof import NO_TIME
 from features.errors import SettingsError
-from features.output import check_ending, times, to_json, write_table, write_text, write_whole
+from features.output import check_ending, make_once, times, to_json, write_table, write_text, write_whole
 
 NOON = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 TABLE = pa.table(
@@ -110,3 +110,25 @@ def test_a_folder_that_is_not_there_is_said_before_the_work(tmp_path: Path) -> N
 def test_json_holds_no_nan() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json(float("nan"))
+
+
+def test_what_is_made_once_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    def stopped(made: Path) -> None:
+        made.write_text("half", encoding="utf-8")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_once(tmp_path / "state" / "made.db", stopped)
+    assert list((tmp_path / "state").iterdir()) == []
+    make_once(tmp_path / "state" / "made.db", lambda made: made.write_text("whole", encoding="utf-8"))
+    make_once(tmp_path / "state" / "made.db", stopped)
+    assert [file.read_text(encoding="utf-8") for file in (tmp_path / "state").iterdir()] == ["whole"]
+
+
+def test_of_two_who_make_it_at_once_the_first_one_s_stays(tmp_path: Path) -> None:
+    def overtaken(made: Path) -> None:
+        make_once(tmp_path / "made.db", lambda other: other.write_text("first", encoding="utf-8"))
+        made.write_text("second", encoding="utf-8")
+
+    make_once(tmp_path / "made.db", overtaken)
+    assert (tmp_path / "made.db").read_text(encoding="utf-8") == "first"

@@ -63,7 +63,7 @@ def test_the_demo_factory(tmp_path: Path) -> None:
         each_worker_answered(live)
     assert_same(given, written)
     altered = copied(site, tmp_path / "altered")
-    alter(altered / "data" / "lots.parquet", lot="L000700", column="tool_age", value=95.0)
+    alter(altered / "data" / "lots.parquet", lot="L000700", column="shift", value="night")
     with pytest.raises(AssertionError, match=r"L000700: risk"):
         assert_same(given, scored(altered, "valves", lots))
 

@@ -44,6 +44,7 @@ class Site:
                 tags={},
                 figures={},
                 tables={},
+                page=lambda card: f"<!doctype html>{card.version}",
             )
         return self
 

@@ -20,6 +20,7 @@ LABEL = {
     "within": 180 * 86_400_000_000,
     "reporting": 0,
     "delay_days": 31.4,
+    "immature_share": 0.256191,
 }
 FIGURES = {"name": "model", "few": False, "log_loss": 0.31, "log_loss_low": 0.26, "log_loss_high": 0.39}
 OTHERS = ("average_precision", "roc_auc", "brier", "calibration_error", "precision_at_capacity", "recall_at_capacity")
@@ -71,7 +72,8 @@ def test_it_says_what_the_risk_is_of_and_what_it_is_worth() -> None:
     assert "By the rule it may." in shown
     assert "Of 1,234 mature judgements, 56 of which failed" in shown
     assert "cannot certify" in shown and "74 % stay" in shown and "3 production" in shown
-    assert "<td>within</td><td>180 days</td>" in shown
+    assert "<td>within</td><td>180 days</td>" in shown and "<td>immature share</td><td>25.6 %</td>" in shown
+    assert "</p> <p>Of the 5 leading reasons 74 % stay.</p>" in shown and "`" not in re.sub("base64,[^\"]+", "", shown)
 
 
 def test_it_is_one_file_that_asks_nobody() -> None:

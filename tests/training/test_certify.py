@@ -6,7 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from training.certify import GRID, MIN_BLOCKS, certify, design_effect, kept, largest_threshold, needed, walked
+from tests.tiny_site import day, histories
+from tests.training.learnable import learnable
+from training.certify import (
+    GRID,
+    MIN_BLOCKS,
+    certify,
+    design_effect,
+    kept,
+    largest_threshold,
+    needed,
+    ripe_from,
+    walked,
+)
+from training.known import known_by
+from training.model import time_blocks
 
 
 def lots(
@@ -140,6 +154,30 @@ def test_walking_forward_each_block_is_certified_by_those_before_it_alone() -> N
     before = walked(released[block < 12], failed[block < 12], block[block < 12])
     assert rows[:12] == before
     assert kept(rows, 0.05) == {"blocks": 14, "certified": 3, "failures": 21, "released_failures": 7, "above": 1}
+
+
+def test_walking_forward_only_lots_whose_label_was_known_by_then_certify() -> None:
+    block = np.repeat(np.arange(14), 7)
+    failed, released = np.ones(98, dtype=bool), np.zeros(98, dtype=bool)
+    at_once, later = walked(released, failed, block), walked(released, failed, block, ripe=block + 3)
+    assert [row["block"] for row in at_once if row["certified"]] == [10, 11, 12, 13]
+    assert [row["block"] for row in later if row["certified"]] == [12, 13]
+    assert walked(released, failed, block, ripe=block + 1) == at_once
+
+
+def test_a_lot_is_ripe_at_the_first_block_that_begins_after_its_window_and_the_delay() -> None:
+    rows, rule = learnable()
+    known = known_by(histories(rows, rule), rule, until=day(330))
+    usable = known.labels.usable
+    as_of = known.judgements.as_of[usable]
+    block = time_blocks(as_of)
+    ripe = ripe_from(known, usable, block)
+    assert (ripe > block).all()
+    for number in np.unique(block).tolist():
+        start = int(as_of[block == number].min())
+        over = known.judgements.start[usable] + rule.label.within + known.labels.delay < start
+        assert ((ripe <= number) == over).all()
+    assert len(ripe_from(known, usable[:0], block[:0])) == 0
 
 
 def test_a_block_without_failing_lots_has_no_share() -> None:

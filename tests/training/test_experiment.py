@@ -18,14 +18,21 @@ from tests.tiny_site import arrow, day, histories
 from tests.toy_model import MLFLOW_WARNS
 from tests.training.learnable import learnable
 from training.bootstrap import Figure
+from training.champion import Verdict
+from training.describe import card_of
+from training.evaluation import evaluate_model
 from training.experiment import Experiment, experiment
 from training.experiment_file import ExperimentFile, Range, read_experiment
+from training.fit import fit_trees
 from training.ground import lay_ground
 from training.known import known_by
 from training.leaderboard import Line
+from training.model import fit_model, score_out_of_time
+from training.pinned import alone
 from training.recipe import Recipe
 from training.search import importances, propose
-from training.trials import Asked, Trial, read_trials
+from training.tables import block_tables
+from training.trials import Asked, Trial, forecast_all, read_trials
 
 __all__ = ["few_trees"]
 pytestmark = MLFLOW_WARNS
@@ -155,6 +162,65 @@ def test_another_question_or_other_data_under_the_same_name_is_refused(plant: Pa
     pinned.write_text(kept, encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [("within_days = 30", "within_days = 20", r"\[label\]"), ("[model]\n", "[model]\nboosters = 2\n", r"\[model\]")],
+)
+def test_a_site_that_was_changed_since_is_refused(
+    plant: Path, found: Experiment, was: str, now: str, said: str
+) -> None:
+    """Trials that are kept were made by the site as it was: beside new ones they would be compared with others."""
+    toml = plant / "lotrisk.toml"
+    stated = toml.read_text(encoding="utf-8")
+    toml.write_text(stated.replace(was, now), encoding="utf-8")
+    try:
+        with pytest.raises(
+            SettingsError, match=f"began with another {said} in the site's lotrisk.toml. Give --restart"
+        ):
+            run(plant, "first", trials=4)
+    finally:
+        toml.write_text(stated, encoding="utf-8")
+
+
+def test_the_winner_is_the_sites_own_recipe_where_nothing_did_better(plant: Path, found: Experiment) -> None:
+    own = next(line for line in found.lines if line.trial.number == 0)
+    others = [line for line in found.lines if line.trial.number != 0]
+    flattered = "- these figures rest on what the search was chosen on too, and flatter it"
+    assert flattered not in replace(found, winner=own).told(plant)
+    assert flattered in replace(found, winner=others[0]).told(plant)
+    assert "nothing did better in the search" in replace(found, winner=own, lines=[own, *others]).told(plant)[0]
+    assert "did worse beyond noise" in replace(found, winner=own, lines=[*others, own]).told(plant)[0]
+
+
+def test_parameters_that_lightgbm_refuses_are_named() -> None:
+    rows, rule = learnable()
+    known = known_by(histories(rows, rule), rule, until=UNTIL)
+    with pytest.raises(SettingsError, match=r"LightGBM refuses num_leaves = 1 \(.*\); change \[model\] parameters"):
+        fit_trees(known, rounds=2, recipe=Recipe(parameters={"num_leaves": 1}))
+
+
+def test_a_trial_is_calibrated_as_the_model_made_of_it(few_trees: None) -> None:
+    """Trees of weighted failures are always calibrated: in a trial, too, or its figures are not those of its model."""
+    rows, rule = learnable(700, seed=2)
+    known = known_by(histories(rows, rule), rule, until=day(750))
+    weighted = {"scale_pos_weight": 8.0}
+    tables = list(block_tables(known, Recipe()))
+    tried = Asked(weighted, rule.label.treatment)
+    risk = forecast_all(tables, Recipe(), tried, seeds=[0], workers=1)[0]
+    assert (risk == score_out_of_time(known, Recipe(parameters=weighted)).risk).all()
+
+
+def test_the_card_says_how_young_lots_were_learned_from(plant: Path, found: Experiment) -> None:
+    """The winner's treatment may be another than the site's."""
+    site = read_site(plant, {})
+    known = next(iter(found.ground.known.values()))
+    other = replace(known, rules=replace(known.rules, label=replace(known.rules.label, treatment="leave_out")))
+    model = fit_model(other, Recipe.of(site))
+    evaluation = evaluate_model(model, site)
+    assert site.rules.label.treatment == "correct"
+    assert card_of(site, model, evaluation, Verdict(False, (), ())).label["treatment"] == "leave_out"
+
+
 def test_too_little_to_compare_on_is_said() -> None:
     rows, rule = learnable()
     known = known_by(histories(rows, rule), rule, until=UNTIL)
@@ -191,6 +257,10 @@ def test_trials_are_proposed_within_the_space_and_again_the_same() -> None:
         ("[experiment]\nseeds = [1, 1]\n", "names one twice"),
         ("[experiment]\nstop_after = 'soon'\n", "is not a duration"),
         ("[ablation]\ngroups = ['suplier']\n", "unknown group suplier; did you mean supplier?"),
+        (
+            "[ablation]\nfamilies = ['lot_{atribute}']\n",
+            r"unknown family lot_\{atribute\}; did you mean lot_\{attribute\}",
+        ),
         ("[experiment\n", "cannot be read"),
     ],
 )
@@ -200,6 +270,13 @@ def test_a_file_that_says_something_else_is_refused_in_one_line(tmp_path: Path, 
     with pytest.raises(SettingsError, match=said) as fault:
         read_experiment(file)
     assert "\n" not in str(fault.value)
+
+
+def test_a_file_of_dots_alone_never_names_the_folder_of_all_experiments(tmp_path: Path) -> None:
+    file = tmp_path / "...toml"
+    file.write_text("[experiment]\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"needs a name in \[experiment\]"):
+        read_experiment(file)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -225,6 +302,13 @@ def file(tmp_path: Path) -> Iterator[Path]:
     text = "[experiment]\nname = 'typed'\nuntil = '2020-11-26'\ntrials = 2\n[search]\nnum_leaves = [7, 15]\n"
     (tmp_path / "try.toml").write_text(text, encoding="utf-8")
     yield tmp_path / "try.toml"
+
+
+def test_a_second_run_of_the_same_experiment_is_told_to_wait(plant: Path, file: Path) -> None:
+    with alone(state(plant) / "experiments" / "typed"):
+        ran = lotrisk("experiment", plant, file)
+    assert ran.status == 2
+    assert "typed is running in another process. Wait for it" in ran.err
 
 
 def test_the_command_prints_the_board_and_what_to_do(plant: Path, file: Path) -> None:

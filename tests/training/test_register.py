@@ -18,8 +18,10 @@ from matplotlib.figure import Figure
 
 from features.bundle import read_bundle
 from features.errors import BundleRefused, RegistryFault
+from serving import tracking
 from tests.toy_model import CARD, MLFLOW_WARNS, Parts, rows
 from training import register as registering
+from training import runs
 from training.register import refuse_pickles, register
 
 pytestmark = MLFLOW_WARNS
@@ -250,3 +252,19 @@ def test_nobody_is_told() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True, cwd=ROOT
     )
     assert (done.stdout.strip(), done.stderr) == ("None", "")
+
+
+@pytest.mark.parametrize("asked", [runs.client_of, lambda uri: tracking.client_of(uri, Path(uri[10:]).parent)])
+def test_a_registry_whose_making_was_stopped_is_made_anew(
+    asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(tracking_uri: str, registry_uri: str) -> None:
+        Path(tracking_uri.removeprefix("sqlite:///")).write_text("some tables", encoding="utf-8")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mlflow.MlflowClient", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            asked(uri(tmp_path))
+    assert not (tmp_path / "mlflow.db").exists()
+    assert asked(uri(tmp_path)).search_registered_models() == []
