@@ -263,7 +263,7 @@ def _train(site: "Site", reading: "Reading", *, until: int, seed: int, quiet: bo
         trained = job(site, reading.histories, until=until, champion=champion, recipe=recipe, progress=show)
     verdict = trained.verdict
     if verdict.promote:
-        reason = " ".join(verdict.reasons)
+        reason = " ".join([*verdict.reasons, *verdict.void])
         run(site.name, trained.version, tracking_uri=site.tracking_uri, state_dir=site.state_dir, reason=reason)
     if not quiet:
         console().print(trained.table, *trained.told, sep="\n")

@@ -74,7 +74,7 @@ cost_of_hold = 1500.0
 
 # [model]
 # groups = []                        # feature groups in use, like ["production", "field"]; []: all but surveys
-# parameters = {}                    # LightGBM's own, in place of ours, like { learning_rate = 0.02 }
+# parameters = {}                    # LightGBM's of trees and sampling, over ours, like { learning_rate = 0.02 }
 # boosters = 1                       # fits with seeds of their own whose margins are averaged
 # keep_apart = ""                    # a second evaluation in which no lot, supplier_lot, supplier, product, customer or
 #                                    # line is both learned from and foretold

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -33,13 +34,13 @@ def render(findings: dict[str, Any]) -> RenderableType:
 
 
 def _overview(findings: dict[str, Any]) -> Table:
-    grid = Table(title=escape(findings["site"]), title_justify="left")
-    grid.add_column("table")
+    grid = Table(title=escape(findings["site"]), title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
+    grid.add_column("table", no_wrap=True)
     for heading in ("read", "kept", "corrections", "deletions", "repeated", "quarantined"):
-        grid.add_column(heading, justify="right")
-    grid.add_column("from (UTC)")
-    grid.add_column("known to (UTC)")
-    grid.add_column("lots with it", justify="right")
+        grid.add_column(heading, justify="right", overflow="fold", min_width=5)
+    grid.add_column("from (UTC)", min_width=10)
+    grid.add_column("known to (UTC)", min_width=10)
+    grid.add_column("lots with it", justify="right", min_width=4)
     for name, found in findings["tables"].items():
         share = found["share_of_lots"]
         held = sum(reason["count"] for reason in found["quarantined"].values())

@@ -131,6 +131,37 @@ class DecisionSettings(_Section):
         return self
 
 
+SEARCHED = (
+    "bagging_fraction",
+    "bagging_freq",
+    "cat_l2",
+    "cat_smooth",
+    "extra_trees",
+    "feature_fraction",
+    "feature_fraction_bynode",
+    "lambda_l1",
+    "lambda_l2",
+    "learning_rate",
+    "max_bin",
+    "max_depth",
+    "min_data_in_leaf",
+    "min_data_per_group",
+    "min_gain_to_split",
+    "num_leaves",
+    "path_smooth",
+    "scale_pos_weight",
+)
+"""LightGBM's parameters that an experiment may search. Those that change what a risk means are not among them."""
+
+STATED = (
+    *SEARCHED,
+    *("is_unbalance", "neg_bagging_fraction", "pos_bagging_fraction"),
+    *("data_sample_strategy", "other_rate", "top_rate"),
+    *("max_cat_threshold", "max_cat_to_onehot", "max_delta_step", "min_sum_hessian_in_leaf", "num_threads"),
+)
+"""Those that a site may state. LightGBM takes no notice of a name that it does not know."""
+
+
 class ModelSettings(_Section):
     """`[model]`"""
 
@@ -141,7 +172,10 @@ class ModelSettings(_Section):
     protected: list[str] = []
 
     @model_validator(mode="after")
-    def _readable_segments(self) -> Self:
+    def _known_names(self) -> Self:
+        for name in self.parameters:
+            if name not in STATED:
+                raise ValueError(f"unknown parameters.{name}{nearest(name, STATED)}")
         for name in self.protected:
             if name.partition(":")[0] not in ("product", "supplier", "tier") or not name.partition(":")[2]:
                 raise ValueError(f'protected: "{name}" is not a segment like "product:P3", "supplier:V01" or "tier:A"')

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -81,15 +82,15 @@ def versions(name: str, *, tracking_uri: str, state_dir: Path) -> list[VersionIn
     return found
 
 
-def versions_table(name: str, found: "list[VersionInfo]") -> Table:
-    """The versions for reading, with the figures they were judged by."""
-    table = Table("version", "", "trained until", "log loss", "average precision", "why", title=name, box=SIMPLE_HEAD)
+def versions_table(name: str, found: "list[VersionInfo]") -> Group:
+    """The versions for reading, with the figures they were judged by, and below what was said of each."""
+    table = Table("version", "", "trained until (UTC)", "log loss", "average precision", title=name, box=SIMPLE_HEAD)
     for version in found:
         figures = version.figures.get("model", {})
         mark = "champion" if version.champion else "challenger" if version.challenger else ""
         numbers = [_figure(figures, key) for key in ("log_loss", "average_precision")]
-        table.add_row(version.number, mark, version.trained_until, *numbers, _told(version))
-    return table
+        table.add_row(version.number, mark, version.trained_until[:16].replace("T", " "), *numbers)
+    return Group(table, *(_told(version) for version in found))
 
 
 @told()
@@ -273,11 +274,10 @@ def _replaced(client: "MlflowClient", name: str, version: str) -> list[str]:
 
 def _told(version: VersionInfo) -> Text:
     """A version's problem or what the rule said of it, and why it was promoted and challenged."""
-    said = version.problem or " ".join(version.reasons)
+    said = [version.problem] if version.problem else version.reasons
     given = {"Promoted": version.promoted_because, "Challenger": version.challenged_because}
-    return Text(
-        "\n".join([said, *(f"{what}: {reason}" for what, reason in given.items() if reason and reason != said)])
-    )
+    other = [f"{what}: {reason}" for what, reason in given.items() if reason and reason != " ".join(said)]
+    return Text("\n- ".join([f"version {version.number}", *said, *other]))
 
 
 def _figure(figures: dict[str, Any], key: str) -> str:

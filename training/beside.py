@@ -1,7 +1,7 @@
 """What always stands beside our model: a logistic regression on its columns, and its own trees on one history alone.
 
-They learn from the same tables as the model does. What lots too young to know tell the trees take in, on one history
-too, and the regression does not: its difference is that of the method and the treatment together.
+They learn from the same tables as the model does, with what lots too young to know tell, so a difference is the
+method's or the histories', never the data's. Returned units, where those are counted, teach the regression nothing.
 """
 
 import warnings
@@ -62,8 +62,8 @@ def logistic() -> Contender:
     choices = tuple(range(len(STRENGTHS)))
 
     def learn(sample: Sample) -> Margins:
-        prepared = _prepared(sample)
-        columns = prepared.fit_transform(sample.matrix)
+        prepared, (matrix, failed, weight) = _prepared(sample), _taught(sample)
+        columns = prepared.fit_transform(matrix)
         if not columns.shape[1]:
             return _constant(sample.base_rate, len(choices))
         fitted = []
@@ -72,7 +72,7 @@ def logistic() -> Contender:
             warnings.simplefilter("error", ConvergenceWarning)
             for strength in STRENGTHS:
                 one = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=MOST_STEPS)
-                fitted.append(one.fit(columns, sample.failed))
+                fitted.append(one.fit(columns, failed, sample_weight=weight))
 
         def margins(matrix: Array) -> Array:
             rows = prepared.transform(matrix)
@@ -81,6 +81,18 @@ def logistic() -> Contender:
         return margins
 
     return Contender(learn, choices, USUAL)
+
+
+def _taught(sample: Sample) -> tuple[Array, Array, Array]:
+    """(matrix, failed, weight) of all that trees learn failures from, young lots too; counts teach it nothing."""
+    if sample.young is None or sample.counted is not None:
+        return sample.matrix, sample.failed, np.ones(len(sample.failed))
+    young = sample.young
+    return (
+        np.concatenate([sample.matrix, young.matrix]),
+        np.append(sample.failed, young.target),
+        np.append(np.ones(len(sample.failed)), young.weight),
+    )
 
 
 def _prepared(sample: Sample) -> "make_column_transformer":

@@ -81,8 +81,8 @@ def notes_of(card: ModelCard) -> list[str]:
     """What a person should know of a model beside its figures, a sentence each."""
     segments, stability = card.figures["segments"], card.figures["stability"]
     off = [Segment(**one) for one in segments["segments"] if one["verdict"] in (MORE, LESS)]
-    counts = ", ".join(f"{count:,} {verdict}" for verdict, count in segments["counts"].items())
-    found = [f"Of products, suppliers and customer tiers: {counts}.", *(one.told for one in off)] if off else []
+    counts = ", ".join(f"{verdict}: {count:,}" for verdict, count in segments["counts"].items())
+    found = [f"Products, suppliers and customer tiers ({counts}).", *(one.told for one in off)] if off else []
     return [*found, *([] if stability is None else [stability["told"]]), *policy_sentences(card.figures["policy"])]
 
 

@@ -10,29 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from features.build import PARTS
 from features.dictionary import FAMILIES
 from features.errors import SettingsError
-from features.settings import Treatment, duration, fault, nearest
-
-SEARCHED = (
-    "bagging_fraction",
-    "bagging_freq",
-    "cat_l2",
-    "cat_smooth",
-    "extra_trees",
-    "feature_fraction",
-    "feature_fraction_bynode",
-    "lambda_l1",
-    "lambda_l2",
-    "learning_rate",
-    "max_bin",
-    "max_depth",
-    "min_data_in_leaf",
-    "min_data_per_group",
-    "min_gain_to_split",
-    "num_leaves",
-    "path_smooth",
-    "scale_pos_weight",
-)
-"""Of LightGBM's parameters; it takes no notice of a name that it does not know."""
+from features.settings import SEARCHED, Treatment, duration, fault, nearest
 
 
 class _Section(BaseModel):

@@ -30,10 +30,10 @@ def contenders() -> dict[str, Contender]:
     return {
         "ours": trees_as(Recipe(parameters=ONE_THREAD)),
         "ours, tuned": tuned(),
-        "ours, from mature lots only": mature_only(),
+        "ours, from mature lots only": mature_only(trees_as(Recipe(parameters=ONE_THREAD))),
         "LightGBM as it comes": plain(),
         "HistGradientBoosting": histogram(),
-        "logistic regression": logistic(),
+        "logistic regression": mature_only(logistic()),
     }
 
 
@@ -48,10 +48,9 @@ def tuned() -> Contender:
     return Contender(learn, choices, ROUNDS.index(DEFAULT_ROUNDS))
 
 
-def mature_only() -> Contender:
+def mature_only(contender: Contender) -> Contender:
     """As all others here learn: without what lots tell that are too young to know."""
-    ours = trees_as(Recipe(parameters=ONE_THREAD))
-    return Contender(lambda sample: ours.learn(replace(sample, young=None)), ours.choices, ours.usual)
+    return replace(contender, learn=lambda sample: contender.learn(replace(sample, young=None)))
 
 
 def plain() -> Contender:

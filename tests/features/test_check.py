@@ -67,9 +67,9 @@ def test_a_table_without_a_usable_row_is_not_ok(tmp_path: Path) -> None:
     assert "Not usable: genealogy" in shown(findings)
 
 
-def shown(findings: dict[str, object]) -> str:
+def shown(findings: dict[str, object], *, width: int = 160) -> str:
     page = StringIO()
-    Console(width=160, file=page).print(render(findings))
+    Console(width=width, file=page).print(render(findings))
     return page.getvalue()
 
 
@@ -77,6 +77,15 @@ def test_the_page_names_what_to_act_on(tmp_path: Path) -> None:
     text = shown(check_site(read_small(tmp_path, returns=LATE), write_site(tmp_path, returns=LATE)))
     for words in ("unknown lot", "return_id R4, row 4", "median of 3", "the worst after 100.0 days", "Usable."):
         assert words in text
+
+
+def test_names_and_dates_are_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
+    genealogy = "lot_id,supplier_lot_id\nL1,S1\nL2,S2"
+    supplier_lots = "supplier_lot_id,supplier_id,material_id,received_at\nS1,V1,M1,2024-02-01\nS2,V1,M1,2024-02-01"
+    reading = read_small(tmp_path, genealogy=genealogy, supplier_lots=supplier_lots)
+    text = shown(check_site(reading, write_site(tmp_path)), width=80)
+    (row,) = [line.split() for line in text.splitlines() if line.split()[:1] == ["supplier_lots"]]
+    assert row == ["supplier_lots", "2", "2", "0", "0", "0", "0", "2024-02-01", "2024-02-01", "100%"]
 
 
 def test_the_quarantine_lists_the_rows_as_they_came(tmp_path: Path) -> None:

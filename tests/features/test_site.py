@@ -76,6 +76,11 @@ def test_outcomes_say_it_alone(tmp_path: Path) -> None:
         (LABEL + '[decision]\nagain_every = "often"', '"often" is not a duration like "90d"'),
         (LABEL + "[decision]\nmin_unit = 1", "unknown setting decision.min_unit; did you mean min_units?"),
         (LABEL + "[decision.tier.A]\ncost_of_escap = 1", "did you mean cost_of_escape?"),
+        (
+            LABEL + "[model]\nparameters = { num_leafs = 7 }",
+            "model: unknown parameters.num_leafs; did you mean num_leaves?",
+        ),
+        (LABEL + "[model]\nparameters = { objective = 'regression' }", "unknown parameters.objective"),
         (LABEL + "[sight]\nname = 'x'", "unknown setting sight; did you mean site?"),
         (LABEL + "[tables.returs]\npath = 'x.csv'", "unknown table tables.returs; did you mean returns?"),
         (LABEL + "[tables.lots]\nfile = 'x.csv'", "unknown setting tables.lots.file"),

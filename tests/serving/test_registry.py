@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from rich.table import Table
 
 from features.champion import CHALLENGER, CHAMPION, challenger, read_challenger
 from features.errors import BundleRefused, LotRiskError, RegistryFault, UnknownVersion
@@ -179,11 +180,22 @@ def test_why_versions_were_promoted_and_challenged_is_listed_and_kept_without_th
 def test_the_table_of_versions_marks_both_and_shows_reasons_as_they_were_written(site: Site) -> None:
     site.train(2).promote("1", reason="asked for [by quality]")
     site.challenge("2", reason="newer [/data]")
-    table = registry.versions_table(site.name, site.versions())
-    assert list(table.columns[1].cells) == ["challenger", "champion"]
-    assert [str(cell).splitlines()[1] for cell in table.columns[5].cells] == [
-        "Challenger: newer [/data]",
-        "Promoted: asked for [by quality]",
+    table, *told = registry.versions_table(site.name, site.versions()).renderables
+    assert isinstance(table, Table) and list(table.columns[1].cells) == ["challenger", "champion"]
+    assert [(str(one).splitlines()[0], str(one).splitlines()[-1]) for one in told] == [
+        ("version 2", "- Challenger: newer [/data]"),
+        ("version 1", "- Promoted: asked for [by quality]"),
+    ]
+
+
+def test_what_the_rule_said_is_not_told_again_as_why_it_was_promoted(site: Site) -> None:
+    (version,) = site.train(1).versions()
+    site.promote("1", reason=" ".join(version.reasons))
+    (version,) = site.versions()
+    _, told = registry.versions_table(site.name, [version]).renderables
+    assert version.promoted_because and str(told).splitlines() == [
+        "version 1",
+        *(f"- {one}" for one in version.reasons),
     ]
 
 
@@ -392,7 +404,7 @@ def test_everything_goes_by_url_too(url: str, tmp_path: Path) -> None:
     site = Site("by url", url, tmp_path / "here").train(2)
     assert [site.promote("1"), site.promote("2"), site.rollback()] == [None, "1", "1"]
     assert site.champions() == ("1", "1")
-    assert sorted(path.name for path in site.state_dir.iterdir()) == ["bundles", "champion", "reasons.json"]
+    assert sorted(path.name for path in site.state_dir.iterdir()) == ["bundles", "cards", "champion", "reasons.json"]
     elsewhere = Site("by url", url, tmp_path / "another machine")
     assert elsewhere.promote("2") == "1"
     assert site.champions() == ("2", "1")

@@ -20,6 +20,7 @@ from training.evaluate import LESS, MIN_FAILURES, log_losses
 from training.evaluation import Evaluation, evaluate_model
 from training.forecast import Contender
 from training.known import known_by
+from training.maturity import Young
 from training.model import Model, fit_model
 from training.recipe import Recipe
 from training.sample import Sample
@@ -125,6 +126,18 @@ def test_the_logistic_regression_finds_a_straight_risk_among_gaps_and_kinds() ->
     unseen = matrix.copy()
     unseen[:, -1], unseen[:, 1] = 99.0, np.nan
     assert np.isfinite(logistic().learn(sample(matrix, failed.astype(float), levels=30))(unseen)).all()
+
+
+def test_the_logistic_regression_learns_what_young_lots_tell() -> None:
+    """Mature lots fail alike everywhere; of the young only those on the right do."""
+    values = np.random.default_rng(0).normal(size=(400, 1))
+    mature = sample(values, (np.arange(400) % 8 == 0).astype(np.float64))
+    right = (values[:, 0] > 0).astype(np.float64)
+    young = Young(values, right, np.full(400, 0.5), np.zeros(400))
+    asked = np.array([[-2.0], [2.0]])
+    low, high = logistic().learn(replace(mature, young=young))(asked)[:, -1]
+    flat = np.ptp(logistic().learn(mature)(asked)[:, -1])
+    assert high - low > flat + 1.0
 
 
 def test_one_odd_measurement_does_not_decide_alone() -> None:

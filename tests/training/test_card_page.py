@@ -73,7 +73,7 @@ def test_it_says_what_the_risk_is_of_and_what_it_is_worth() -> None:
     assert "Of 1,234 mature judgements, 56 of which failed" in shown
     assert "cannot certify" in shown and "74 % stay" in shown and "3 production" in shown
     assert "<td>within</td><td>180 days</td>" in shown and "<td>immature share</td><td>25.6 %</td>" in shown
-    assert "</p> <p>Of the 5 leading reasons 74 % stay.</p>" in shown and "`" not in re.sub("base64,[^\"]+", "", shown)
+    assert "</p> <p>Of the 5 leading reasons 74 % stay.</p>" in shown and "`" not in re.sub('base64,[^"]+', "", shown)
 
 
 def test_it_is_one_file_that_asks_nobody() -> None:
