@@ -34,20 +34,30 @@ def render(findings: dict[str, Any]) -> RenderableType:
 
 
 def _overview(findings: dict[str, Any]) -> Table:
+    """Within 80 columns; what no table has a row of has no column."""
+    tables = findings["tables"]
+    held = {name: sum(reason["count"] for reason in found["quarantined"].values()) for name, found in tables.items()}
+    counts = {
+        "read": {name: found["read"] for name, found in tables.items()},
+        "kept": {name: found["kept"] for name, found in tables.items()},
+        "correc-\ntions": {name: found["versions"] for name, found in tables.items()},
+        "dele-\ntions": {name: found["deletions"] for name, found in tables.items()},
+        "repeated": {name: found["duplicates"] for name, found in tables.items()},
+        "quaran-\ntined": held,
+    }
+    shown = {heading: of for heading, of in counts.items() if heading in ("read", "kept") or any(of.values())}
     grid = Table(title=escape(findings["site"]), title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
     grid.add_column("table", no_wrap=True)
-    for heading in ("read", "kept", "corrections", "deletions", "repeated", "quarantined"):
-        grid.add_column(heading, justify="right", overflow="fold", min_width=5)
-    grid.add_column("from (UTC)", min_width=10)
-    grid.add_column("known to (UTC)", min_width=10)
-    grid.add_column("lots with it", justify="right", min_width=4)
-    for name, found in findings["tables"].items():
+    for heading in shown:
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("from\n(UTC)", "known to\n(UTC)"):
+        grid.add_column(heading, no_wrap=True)
+    grid.add_column("lots\nwith it", justify="right", no_wrap=True)
+    for name, found in tables.items():
         share = found["share_of_lots"]
-        held = sum(reason["count"] for reason in found["quarantined"].values())
-        counts = (found["read"], found["kept"], found["versions"], found["deletions"], found["duplicates"], held)
         grid.add_row(
             name,
-            *(f"{count:,}" for count in counts),
+            *(f"{of[name]:,}" for of in shown.values()),
             *((found[end] or "–")[:10] for end in ("from", "to")),
             "–" if share is None else f"{share:.0%}",
         )

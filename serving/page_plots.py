@@ -131,7 +131,7 @@ def performance(months: Rows, *, language: str) -> str:
     if not told:
         return ""
     sheet = Sheet(WIDTH, 260)
-    axes = sheet.axes(left=46, right=14, top=34, bottom=26)
+    axes = sheet.axes(left=46, right=34, top=34, bottom=26)
     places = list(range(len(rows)))
     axes.plot(
         told,
@@ -156,7 +156,7 @@ def performance(months: Rows, *, language: str) -> str:
         markeredgecolor=PAPER,
         label=sheet.said(say("plot.interval")),
     )
-    young = [place for place, row in enumerate(rows) if row["realised"] is None]
+    young = [n for n, row in enumerate(rows) if row["realised"] is None and row["mature"] < row["judged"]]
     for place in young:
         axes.axvspan(place - 0.5, place + 0.5, color=FAINT, zorder=0)
     if young:

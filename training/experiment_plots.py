@@ -49,9 +49,10 @@ def history(values: Sequence[float], *, metric: str) -> Figure:
     numbers = np.arange(len(values))
     axes.scatter(numbers, values, s=16, color=plots.GREY, label="trial")
     axes.step(numbers, np.minimum.accumulate(values), where="post", color=plots.BLUE, lw=2.0, label="best so far")
-    # One trial far off would press all others onto a line.
+    # One trial far off would press all others onto a line; the site's own, which all are held beside, is always seen.
     low, middle, high = np.quantile(values, (0.0, 0.5, 0.95))
-    axes.set_ylim(low - 0.05 * (middle - low) - 1e-6, max(high, middle + 2 * (middle - low)) + 1e-6)
+    high = max(high, middle + 2 * (middle - low), values[0])
+    axes.set_ylim(low - 0.05 * (high - low) - 1e-6, high + 0.05 * (high - low) + 1e-6)
     axes.set(xlabel="Trial, the site's own recipe first", ylabel=f"{metric} in the search")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, loc="upper right", fontsize=9)

@@ -95,7 +95,7 @@ def board_table(ground: Ground, lines: Sequence[Line], *, title: str, beside: st
         "what",
         "log loss",
         "average precision",
-        f"less {beside}",
+        f"log loss less {beside}",
         "",
         title=f"{title}: {int(held.sum()):,} later judgements that the search did not see, {failures:,} failures",
         box=SIMPLE_HEAD,

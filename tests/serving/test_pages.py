@@ -558,3 +558,11 @@ def test_without_anything_to_draw_there_is_no_plot() -> None:
     assert page_plots.risk_over_time([], language="en", zone="UTC") == ""
     assert page_plots.performance([], language="en") == ""
     assert page_plots.reliability([], language="en") == ""
+
+
+def test_a_month_whose_lots_nobody_scored_is_not_called_too_young() -> None:
+    month = dict.fromkeys(("predicted", "realised", "realised_low", "realised_high")) | {"judged": 5, "mature": 5}
+    told = month | {"month": "2026-02", "predicted": 0.1, "realised": 0.2}
+    months = [month | {"month": "2026-01"}, told]
+    assert "too young" not in page_plots.performance(months, language="en")
+    assert "too young" in page_plots.performance([*months, month | {"month": "2026-03", "mature": 0}], language="en")

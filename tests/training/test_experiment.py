@@ -23,6 +23,7 @@ from training.describe import card_of
 from training.evaluation import evaluate_model
 from training.experiment import Experiment, experiment
 from training.experiment_file import ExperimentFile, Range, read_experiment
+from training.experiment_plots import history
 from training.fit import fit_trees
 from training.ground import lay_ground
 from training.known import known_by
@@ -317,3 +318,8 @@ def test_the_command_prints_the_board_and_what_to_do(plant: Path, file: Path) ->
     assert "Leaderboard" in ran.out and "lotrisk promote" in ran.out
     again = json.loads(lotrisk("experiment", plant, file, "--json").out)
     assert again["leaderboard"][0]["said"] in ("", "not told apart", "better beyond noise", "worse beyond noise")
+
+
+def test_the_site_s_own_recipe_is_always_in_the_picture_of_the_search() -> None:
+    low, high = history([-0.326, -0.511, -0.407, -0.493], metric="Less average precision").axes[0].get_ylim()
+    assert low < -0.511 and high > -0.326
