@@ -45,6 +45,7 @@ WORDS = {
     ),
     "capacity.within": Text("today", "今日"),
     "capacity.beyond": Text("no room today", "今日已满"),
+    "capacity.saves": Text("Room goes by expected saving; of this lot {amount}", "按预期节省排序；本批节省 {amount}"),
     # Facts of a lot
     "lot": Text("Lot", "批次"),
     "lot_id": Text("Lot", "批号"),

@@ -57,7 +57,7 @@ MODEL_WORDS = {
     "segments.too_few": Text("{count} more have too few failures to tell.", "另有 {count} 个失效过少，无法判断。"),
     "segments.segment": Text("Segment", "分组"),
     "segments.verdict": Text("Finding", "结论"),
-    "segments.calibrated": Text("as predicted", "与预测相符"),
+    "segments.nothing found": Text("nothing found", "未发现偏差"),
     "segments.fails more than predicted": Text("fails more", "高于预测"),
     "segments.fails less than predicted": Text("fails less", "低于预测"),
     "drift": Text("Drift", "漂移"),

@@ -305,7 +305,7 @@ def records() -> dict[str, Any]:
 
 def segments() -> dict[str, Any]:
     """Of a card: one that is off, one that is not, one of which too few failed."""
-    names = {"supplier:<V06>": "fails more than predicted", "product:P10": "calibrated", "tier:A": "too few"}
+    names = {"supplier:<V06>": "fails more than predicted", "product:P10": "nothing found", "tier:A": "too few"}
     told = [
         {"name": name, "verdict": verdict, "judgements": 789, "failures": 128, "predicted": 0.07, "share": 0.162}
         | {"share_low": 0.115, "share_high": 0.208, "p": 0.012}

@@ -28,7 +28,7 @@ MIN_FAILURES = 20  # of a segment; below it only the coarsest error of a risk co
 LISTED = 200
 LEVEL = 0.05  # chance of telling of any segment that is off where none is
 
-CALIBRATED, MORE, LESS, TOO_FEW = "calibrated", "fails more than predicted", "fails less than predicted", "too few"
+NOTHING, MORE, LESS, TOO_FEW = "nothing found", "fails more than predicted", "fails less than predicted", "too few"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def calibration_of(segments: Mapping[str, Array], risk: Array, failed: Array, bl
         assert share is not None  # noqa: S101  # a segment has judgements
         p = adjusted.get(name)
         off = MORE if gap[rows].sum() > 0 else LESS
-        verdict = TOO_FEW if p is None else off if p < LEVEL else CALIBRATED
+        verdict = TOO_FEW if p is None else off if p < LEVEL else NOTHING
         few = len(rows), int(failed[rows].sum()), float(risk[rows].mean())
         found.append(Segment(name, *few, share.value, share.low, share.high, p, verdict))
     return sorted(found, key=lambda one: (one.p is None, one.p or 0.0, -one.judgements, one.name))

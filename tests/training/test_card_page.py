@@ -39,7 +39,7 @@ def card(**changed: object) -> ModelCard:
         "model": {**FIGURES, **dict.fromkeys(OTHERS)},
         "reliability": {"judgements": 1234, "failures": 56, "bins": []},
         "leaks": [{"says": "<script>alert(1)</script> holds 71 % of the gain"}],
-        "segments": {"counts": {"calibrated": 1}, "segments": [SEGMENT]},
+        "segments": {"counts": {"nothing found": 1}, "segments": [SEGMENT]},
         "stability": {"told": "Of the 5 leading reasons 74 % stay."},
         "monotone": 7,
         "policy": report,
@@ -56,7 +56,7 @@ SEGMENT = {
     "share": 0.075,
     "share_low": None,
     "share_high": None,
-    "verdict": "calibrated",
+    "verdict": "nothing found",
 }
 
 

@@ -9,10 +9,10 @@ from training.known import known_by
 from training.recipe import Recipe
 from training.sample import sample_of
 from training.segments import (
-    CALIBRATED,
     LESS,
     LISTED,
     MORE,
+    NOTHING,
     TOO_FEW,
     calibration_of,
     holm,
@@ -37,7 +37,7 @@ def fails(share: Array | float, *, seed: int = 0) -> Array:
 def test_a_segment_that_fails_as_told_is_calibrated_and_one_that_does_not_is_named() -> None:
     worse = np.where(np.arange(LOTS) % 2 == 0, 0.2, 0.1)
     found = calibration_of(halves(), RISK, fails(worse), BLOCK)
-    assert [(one.name, one.verdict) for one in found] == [("product:A", MORE), ("product:B", CALIBRATED)]
+    assert [(one.name, one.verdict) for one in found] == [("product:A", MORE), ("product:B", NOTHING)]
     assert found[0].told.startswith("product:A fails more than predicted: 2")
     assert "of 1,000, expected 100.0 (p = " in found[0].told
     low, high = found[0].share_low, found[0].share_high
@@ -63,7 +63,7 @@ def test_one_bad_month_is_no_bad_segment() -> None:
     month = (BLOCK == 3) & (np.arange(LOTS) % 2 == 0)
     failed = fails(0.1) | month
     rows = halves()["product:A"]
-    assert calibration_of({"product:A": rows}, RISK, failed, BLOCK)[0].verdict == CALIBRATED
+    assert calibration_of({"product:A": rows}, RISK, failed, BLOCK)[0].verdict == NOTHING
     alone = p_value((failed - RISK)[rows], np.arange(len(rows)))
     assert alone is not None and alone < 0.01
 
@@ -97,7 +97,7 @@ def test_the_card_lists_the_decided_first_and_counts_all() -> None:
     told = told_of(calibration_of({**many, **halves()}, RISK, fails(0.1), BLOCK))
     assert len(told["segments"]) == LISTED
     assert {one["name"] for one in told["segments"][:2]} == {"product:A", "product:B"}
-    assert told["counts"] == {CALIBRATED: 2, TOO_FEW: LISTED + 50}
+    assert told["counts"] == {NOTHING: 2, TOO_FEW: LISTED + 50}
 
 
 def test_a_lot_is_in_the_segments_that_were_known_of_it_then() -> None:
