@@ -86,7 +86,7 @@ class Experiment:
                 f"look, its log loss less that of the site's own recipe is {less}, {winner.said}"
             ]
             if winner.said != BETTER:
-                said.append("that does not prove it better: the site's own recipe is as good a choice")
+                said.append("that does not prove it better than the site's own recipe")
         stated = ", ".join(f"{name} = {_toml(value)}" for name, value in asked.parameters.items())
         settings = [f"[model] parameters = {{ {stated} }}"] if stated else []
         settings += [f'[label] treatment = "{asked.treatment}"'] if asked.treatment != winner.beside.treatment else []
@@ -130,25 +130,26 @@ def experiment(
     runs = experiment_runs(site, name, kept=pinned.folder / "parent_run", tags=tags.items())
     work = _Work(pinned.folder, ground, recipe, asked, runs, progress)
 
-    trials = work.search(treatments)
-    best = winner_of(ground, trials, own=trials[0])
-    winner = best.trial
-    ablations = work.ablate(winner)
+    with runs.going_on():
+        trials = work.search(treatments)
+        best = winner_of(ground, trials, own=trials[0])
+        winner = best.trial
+        ablations = work.ablate(winner)
 
-    lines = board(ground, trials, own=trials[0])
-    without = [line(ground, trial, beside=winner) for trial in ablations]
-    version = work.registered(winner)
-    if version is None:
-        made = recipe.but(parameters={**recipe.parameters, **winner.asked.parameters}, seed=settings.seeds[0])
-        model = fit_model(ground.known[winner.asked.treatment], made, progress=progress)
-        version = keep(site, model, champion=champion, progress=progress).version
-        work.register(winner, version)
-    card = ModelCard.from_json((site.state_dir / "bundles" / version / "card.json").read_text(encoding="utf-8"))
-    rule = card.champion
-    found = Experiment(pinned.folder, ground, lines, without, best, version, rule["promote"], rule["reasons"])
-    _report(found, trials, asked, treatments)
-    metrics = {"winner": float(winner.number), "value": winner.value, "trials": float(len(trials))}
-    runs.close(pinned.folder / "report", metrics=metrics, tags={"version": version})
+        lines = board(ground, trials, own=trials[0])
+        without = [line(ground, trial, beside=winner) for trial in ablations]
+        version = work.registered(winner)
+        if version is None:
+            made = recipe.but(parameters={**recipe.parameters, **winner.asked.parameters}, seed=settings.seeds[0])
+            model = fit_model(ground.known[winner.asked.treatment], made, progress=progress)
+            version = keep(site, model, champion=champion, progress=progress).version
+            work.register(winner, version)
+        card = ModelCard.from_json((site.state_dir / "bundles" / version / "card.json").read_text(encoding="utf-8"))
+        rule = card.champion
+        found = Experiment(pinned.folder, ground, lines, without, best, version, rule["promote"], rule["reasons"])
+        _report(found, trials, asked, treatments)
+        metrics = {"winner": float(winner.number), "value": winner.value, "trials": float(len(trials))}
+        runs.close(pinned.folder / "report", metrics=metrics, tags={"version": version})
     return found
 
 

@@ -1,10 +1,12 @@
 """An experiment in MLflow: a parent run, a child run a trial."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from features.errors import RegistryFault
 from features.output import write_text
 from features.site import Site
 from training.register import refuse_pickles
@@ -49,6 +51,16 @@ class ExperimentRuns:
             page = runs.token
             if not page:
                 return found
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Whatever ends it before its time, the parent run says that it does not go on."""
+        try:
+            yield
+        except BaseException:
+            with suppress(RegistryFault), told():
+                self.client.set_terminated(self.parent, "KILLED")
+            raise
 
     @told()
     def close(self, folder: Path, *, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:

@@ -24,6 +24,7 @@ from training.evaluation import evaluate_model
 from training.experiment import Experiment, experiment
 from training.experiment_file import ExperimentFile, Range, read_experiment
 from training.experiment_plots import history
+from training.experiment_runs import experiment_runs
 from training.fit import fit_trees
 from training.ground import lay_ground
 from training.known import known_by
@@ -31,6 +32,7 @@ from training.leaderboard import Line
 from training.model import fit_model, score_out_of_time
 from training.pinned import alone
 from training.recipe import Recipe
+from training.runs import client_of
 from training.search import importances, propose
 from training.tables import block_tables
 from training.trials import Asked, Trial, forecast_all, read_trials
@@ -117,8 +119,6 @@ def test_leaving_out_what_matters_is_worse_beyond_noise(found: Experiment) -> No
 def test_it_leaves_tables_pictures_and_runs(plant: Path, found: Experiment) -> None:
     report = {path.name for path in (found.folder / "report").iterdir()}
     assert {"leaderboard.csv", "ablation.csv", "history.png", "precision_recall.png", "reliability.png"} <= report
-    from training.experiment_runs import experiment_runs
-
     runs = experiment_runs(read_site(plant, {}), "first", kept=found.folder / "parent_run", tags=())
     assert runs.logged() == {*(f"search {number}" for number in range(4)), *(f"ablation {n}" for n in range(3))}
     parent = runs.client.get_run(runs.parent)
@@ -135,6 +135,20 @@ def test_it_goes_on_as_if_it_had_not_been_interrupted(plant: Path, found: Experi
     for mine, theirs in zip(read_trials(resumed.folder / "search"), read_trials(found.folder / "search"), strict=True):
         assert mine.asked == theirs.asked
         assert (mine.risk == theirs.risk).all()
+
+
+def test_a_run_that_is_cut_off_says_so_and_goes_on(plant: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object, **__: object) -> Trial:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("training.experiment.timed_trial", cut)
+        run(plant, "cut", trials=1)
+    client = client_of(read_site(plant, {}).tracking_uri)
+    parent = (state(plant) / "experiments" / "cut" / "parent_run").read_text(encoding="utf-8").strip()
+    assert client.get_run(parent).info.status == "KILLED"
+    run(plant, "cut", trials=1)
+    assert client.get_run(parent).info.status == "FINISHED"
 
 
 def test_done_again_it_makes_no_second_version(plant: Path, found: Experiment) -> None:
