@@ -100,6 +100,7 @@ def backtest(site: Path, start: str, until: str | None, step: str, out: Path, as
     """Score the past as it would have been scored then, by models trained until then."""
     from features.jobs import period
     from features.output import check_ending
+    from training.backtest import backtest as job
     from training.backtest import write_backtest
     from training.recipe import Recipe
 
@@ -110,10 +111,8 @@ def backtest(site: Path, start: str, until: str | None, step: str, out: Path, as
     histories = _read(settings).histories
     with progress() as show:
         recipe = Recipe.of(settings)
-        facts = write_backtest(
-            out, histories, settings.rules, start=first, until=last, step=every, progress=show, recipe=recipe
-        )
-    result(as_json, facts)
+        table = job(histories, settings.rules, start=first, until=last, step=every, progress=show, recipe=recipe)
+    result(as_json, write_backtest(table, out))
 
 
 @main.command()

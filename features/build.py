@@ -29,6 +29,13 @@ class Features:
     names: list[str]
     matrix: Array
 
+    def columns(self, names: list[str]) -> Array:
+        """The matrix of these columns in this order."""
+        if names == self.names:
+            return self.matrix
+        at = {name: place for place, name in enumerate(self.names)}
+        return self.matrix[:, [at[name] for name in names]]
+
     def column(self, name: str) -> Array:
         return self.matrix[:, self.names.index(name)]
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from features.asof import Array, Latest
+from features.asof import Array, Latest, stands
 from features.histories import Histories
-from features.shipments import spans_of
+from features.shipments import by_lot, shipments_of, spans_of
 
 
 def customer_rows(histories: Histories, customer: Array, as_of: Array) -> Array:
@@ -16,3 +16,16 @@ def customer_rows(histories: Histories, customer: Array, as_of: Array) -> Array:
         "customers", lambda: Latest(table["customer_id"], spans_of(table), key=table["customer_id"])
     )
     return latest.before(customer, as_of)
+
+
+def customers_of(histories: Histories, lot: Array, own: Array, as_of: Array) -> tuple[Array, Array]:
+    """(place of the question, code of the customer): of its own row, then of its shipments as known before `as_of`.
+
+    `own`: code of the customer that the lot's own row names, -1: none.
+    """
+    shipped = shipments_of(histories)
+    question, shipment = by_lot(histories).pairs(lot)
+    seen = stands(shipped.spans.known[shipment], shipped.spans.superseded[shipment], as_of[question])
+    seen &= shipped.customer[shipment] >= 0
+    named = np.flatnonzero(own >= 0)
+    return np.concatenate([named, question[seen]]), np.concatenate([own[named], shipped.customer[shipment[seen]]])

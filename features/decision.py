@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.asof import Array, stands
-from features.customers import customer_rows
+from features.asof import Array
+from features.customers import customer_rows, customers_of
 from features.histories import Histories
 from features.rules import Costs, DecisionRule
-from features.shipments import by_lot, shipments_of
 
 RELEASE, INSPECT, HOLD, CANNOT_ASSESS = "release", "inspect", "hold", "cannot_assess"
 
@@ -117,12 +116,7 @@ def tiers_of(histories: Histories, rule: DecisionRule, lot: Array, own: Array, a
     places = len(cost_table(rule))
     if not rule.tiers:
         return np.ones((len(lot), places), dtype=bool)
-    shipped = shipments_of(histories)
-    question, shipment = by_lot(histories).pairs(lot)
-    seen = stands(shipped.spans.known[shipment], shipped.spans.superseded[shipment], as_of[question])
-    seen &= shipped.customer[shipment] >= 0
-    who = np.concatenate([np.flatnonzero(own >= 0), question[seen]])
-    customer = np.concatenate([own[own >= 0], shipped.customer[shipment[seen]]])
+    who, customer = customers_of(histories, lot, own, as_of)
     place = _tier_places(histories, rule, customer, as_of[who])
     counts = np.zeros((len(lot), places), dtype=bool)
     counts[who[place >= 0], place[place >= 0]] = True

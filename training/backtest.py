@@ -74,19 +74,8 @@ def backtest(
     )
 
 
-def write_backtest(
-    out: Path,
-    histories: Histories,
-    rules: Rules,
-    *,
-    start: int,
-    until: int,
-    step: int,
-    progress: Progress,
-    recipe: Recipe | None = None,
-) -> dict[str, Any]:
+def write_backtest(table: "pa.Table", out: Path) -> dict[str, Any]:
     """Writes the table of `backtest` into `out`; what is in it, in numbers."""
-    table = backtest(histories, rules, start=start, until=until, step=step, progress=progress, recipe=recipe)
     write_table(table, out)
     labelled = table.num_rows - table["failed"].null_count
     return {"out": str(out), "judgements": table.num_rows, "labelled": labelled, "steps": steps_by_model(table)}

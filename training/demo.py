@@ -27,7 +27,7 @@ from features.reading import Reading
 from features.site import Site
 from features.terminal import console, progress, result
 from features.times import read_moment, written
-from training.backtest import write_backtest
+from training.backtest import backtest, write_backtest
 from training.beside import ALONE
 from training.evaluate import evaluate
 from training.factory import SITE, TIMEZONE, make_factory
@@ -62,8 +62,8 @@ def judged(folder: Path, site: Site, reading: Reading, trained: Trained, *, now:
     step(f"lotrisk backtest {folder} --from {start} --step {STEP // DAY}d --out {out}")
     histories, first = reading.histories, read_moment(start, site.timezone)
     with progress() as show:
-        facts = write_backtest(out, histories, site.rules, start=first, until=now, step=STEP, progress=show)
-    result(False, facts)
+        past = backtest(histories, site.rules, start=first, until=now, step=STEP, progress=show)
+    result(False, write_backtest(past, out))
     step("What each history adds")
     ladder(trained, folder)
     out = folder / "scores.csv"

@@ -26,7 +26,7 @@ from training.fingerprint import fingerprints
 from training.fit import PARAMETERS, direction_of, objective_of
 from training.leaks import Leak
 from training.model import Model
-from training.policy import counted_tiers, decided_for, policy_report, policy_sentences
+from training.policy import policy_sentences, report_on
 from training.reliability import reliability_bins
 from training.segments import LESS, MORE, Segment, calibration_of, segments_of, told_of
 from training.stability import stability_of
@@ -94,25 +94,15 @@ def doubt_of(model: Model, evaluation: Evaluation) -> Doubt:
 
 def _familiar(model: Model) -> Familiar:
     trees = model.trees
-    gains = trees.booster.feature_importance("gain")
-    return measure_familiar(trees.features, trees.matrix, gains, model.known.judgements.as_of[trees.rows])
+    return measure_familiar(trees.features, trees.matrix, trees.gain_shares, model.known.judgements.as_of[trees.rows])
 
 
 def _policy(model: Model, evaluation: Evaluation, rule: DecisionRule) -> dict[str, Any]:
     """What the site's costs would have made of the out-of-time risks."""
     judged, histories = model.known.judgements.take(evaluation.rows), model.known.histories
-    risk = evaluation.risks["model"]
-    return policy_report(
-        risk,
-        evaluation.failed,
-        evaluation.block,
-        decided_for(risk, judged, histories, rule),
-        counted_tiers(judged, histories, rule),
-        judged.units,
-        rule,
-        seed=model.recipe.seed,
-        ripe=ripe_from(model.known, evaluation.rows, evaluation.block),
-    )
+    risk, failed, block = evaluation.risks["model"], evaluation.failed, evaluation.block
+    ripe = ripe_from(model.known, evaluation.rows, block)
+    return report_on(risk, failed, block, judged, histories, rule, seed=model.recipe.seed, ripe=ripe)
 
 
 def _reliability(evaluation: Evaluation) -> dict[str, Any]:
@@ -188,10 +178,7 @@ def drawn_with(evaluation: Evaluation) -> dict[str, Array]:
 
 def gains_of(model: Model) -> dict[str, float]:
     """Each feature's share of the trees' gain, 0 to 1."""
-    gain = model.trees.booster.feature_importance("gain")
-    return dict(
-        zip([spec.name for spec in model.trees.features], (gain / max(gain.sum(), 1e-12)).tolist(), strict=True)
-    )
+    return dict(zip(model.trees.sample.names, model.trees.gain_shares.tolist(), strict=True))
 
 
 def plots_of(model: Model, evaluation: Evaluation, card: ModelCard) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from training.known import known_by
 from training.leaderboard import BETTER, Line, board, board_table, line, winner_of
 from training.model import fit_model
 from training.pinned import folder_of, hold, pin
-from training.policy import counted_tiers, decided_for, policy_report
+from training.policy import report_on
 from training.recipe import Recipe
 from training.search import importances, propose
 from training.tables import Progress
@@ -254,9 +254,7 @@ def _report(found: Experiment, trials: Sequence[Trial], asked: ExperimentFile, t
     }
     known, rule = ground.known[winner.asked.treatment], ground.known[winner.asked.treatment].rules.decision
     judged, risk = known.judgements.take(ground.rows[held]), risks["winner"]
-    tiers = counted_tiers(judged, known.histories, rule)
-    action = decided_for(risk, judged, known.histories, rule)
-    policy = policy_report(risk, ground.failed[held], ground.block[held], action, tiers, judged.units, rule, seed=0)
+    policy = report_on(risk, ground.failed[held], ground.block[held], judged, known.histories, rule, seed=0)
     searched = trials[len(treatments) :]
     experiment_plots.draw(
         folder,

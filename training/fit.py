@@ -66,6 +66,12 @@ class Trees:
     def rows(self) -> Array:
         return self.sample.rows
 
+    @property
+    def gain_shares(self) -> Array:
+        """Each feature's share of the total gain, float64, shape (features,)."""
+        gain = self.booster.feature_importance("gain")
+        return np.asarray(gain / max(float(gain.sum()), 1e-12))
+
     def margins(self, matrix: Array, rounds: tuple[int, ...]) -> Array:
         """By number of rounds, float64, shape (rows, len(rounds)): log odds, or what the sample's links take."""
         threads = 1 if matrix.size < ONE_THREAD else 0

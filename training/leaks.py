@@ -98,8 +98,7 @@ def own_auc(column: Array, failed: Array, *, category: bool) -> float:
 def _suspicious(model: Model, evaluation: Evaluation) -> list[tuple[str, list[int], float, float]]:
     """(source, its columns' places, share of the gain, ROC AUC alone), the largest share first."""
     trees = model.trees
-    gain = trees.booster.feature_importance("gain")
-    shares = gain / max(float(gain.sum()), 1e-12)
+    shares = trees.gain_shares
     judged = model.known.judgements.take(evaluation.rows)
     features = build_features(judged, model.known.histories, trees.layout)
     auc = _auc(evaluation.risks["model"], evaluation.failed)

@@ -40,11 +40,9 @@ class Model:
 
     def risk(self, judgements: Judgements, histories: Histories) -> Array:
         """Calibrated probability of failing, float64, shape (judgements,)."""
-        features = build_features(judgements, histories, self.trees.layout)
-        if not len(features.matrix):
+        matrix = build_features(judgements, histories, self.trees.layout).columns(self.trees.sample.names)
+        if not len(matrix):
             return np.empty(0)
-        at = {name: place for place, name in enumerate(features.names)}
-        matrix = features.matrix[:, [at[spec.name] for spec in self.trees.features]]
         raw = self.trees.margins(matrix, (self.rounds,))[:, 0]
         return self.calibration.apply(self.link.apply(raw, judgements.units))
 

@@ -32,7 +32,28 @@ def counted_tiers(judgements: Judgements, histories: Histories, rule: DecisionRu
 
 def decided_for(risk: Array, judgements: Judgements, histories: Histories, rule: DecisionRule) -> list[str]:
     """What the site would have done with out-of-time risks, float64 of shape (judgements,); nothing is drawn."""
-    decided = decide(risk, judgements.units, counted_tiers(judgements, histories, rule), rule)
+    return _decided(risk, judgements, counted_tiers(judgements, histories, rule), rule)
+
+
+def report_on(
+    risk: Array,
+    failed: Array,
+    block: Array,
+    judgements: Judgements,
+    histories: Histories,
+    rule: DecisionRule,
+    *,
+    seed: int,
+    ripe: Array | None = None,
+) -> dict[str, Any]:
+    """`policy_report` of what the site would have done with out-of-time risks."""
+    tiers = counted_tiers(judgements, histories, rule)
+    action = _decided(risk, judgements, tiers, rule)
+    return policy_report(risk, failed, block, action, tiers, judgements.units, rule, seed=seed, ripe=ripe)
+
+
+def _decided(risk: Array, judgements: Judgements, tiers: Array, rule: DecisionRule) -> list[str]:
+    decided = decide(risk, judgements.units, tiers, rule)
     few = judgements.units < max(rule.min_units, 1)
     return [CANNOT_ASSESS if little else action for action, little in zip(decided.action, few.tolist(), strict=True)]
 

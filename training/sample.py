@@ -35,6 +35,11 @@ class Sample:
     counted: Counted | None = None
 
     @property
+    def names(self) -> list[str]:
+        """Of the columns, in order."""
+        return [spec.name for spec in self.features]
+
+    @property
     def base_rate(self) -> float:
         """Share that failed, never 0 or 1 (Krichevsky & Trofimov 1981)."""
         return float((self.failed.sum() + 0.5) / (len(self.failed) + 1))

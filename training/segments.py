@@ -14,12 +14,11 @@ import numpy as np
 from scipy.stats import t
 
 from features.asked import ask
-from features.asof import Array, stands
-from features.customers import customer_rows
-from features.histories import Histories, Vocabulary
+from features.asof import Array
+from features.customers import customer_rows, customers_of
+from features.histories import Vocabulary
 from features.judgements import Judgements
 from features.layout import Layout
-from features.shipments import by_lot, shipments_of
 from features.supplies import supplies_used
 from training.bootstrap import MIN_BLOCKS, places_of, ratio
 from training.known import Known
@@ -132,21 +131,11 @@ def segments_of(known: Known, judged: Judgements, layout: Layout) -> dict[str, A
         found |= _named("supplier", histories.ids["supplier"], used.of, supplier)
     if "customers" in histories and histories["customers"].has("tier"):
         customers = histories["customers"]
-        who, customer = _customers(histories, judged, asked.own.codes("customer_id"))
+        who, customer = customers_of(histories, judged.lot, asked.own.codes("customer_id"), judged.as_of)
         row = customer_rows(histories, customer, judged.as_of[who])
         tier = np.where(row >= 0, customers["tier"][row], -1)
         found |= _named("tier", customers.texts["tier"], who, tier)
     return found
-
-
-def _customers(histories: Histories, judged: Judgements, own: Array) -> tuple[Array, Array]:
-    """(place of the judgement, customer): of its own row, and of its shipments known then."""
-    shipped = shipments_of(histories)
-    question, shipment = by_lot(histories).pairs(judged.lot)
-    seen = stands(shipped.spans.known[shipment], shipped.spans.superseded[shipment], judged.as_of[question])
-    seen &= shipped.customer[shipment] >= 0
-    named = np.flatnonzero(own >= 0)
-    return np.concatenate([named, question[seen]]), np.concatenate([own[named], shipped.customer[shipment[seen]]])
 
 
 def _named(kind: str, names: Vocabulary, place: Array, code: Array) -> dict[str, Array]:

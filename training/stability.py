@@ -49,9 +49,7 @@ def stability_of(model: Model, *, refits: int = REFITS) -> Stability | None:
     sample, trees = model.trees.sample, model.trees
     judged = model.known.judgements
     latest = np.sort(np.argsort(judged.as_of, kind="stable")[-LOTS:])
-    features = build_features(judged.take(latest), model.known.histories, trees.layout)
-    at = {name: place for place, name in enumerate(features.names)}
-    matrix = features.matrix[:, [at[spec.name] for spec in trees.features]]
+    matrix = build_features(judged.take(latest), model.known.histories, trees.layout).columns(sample.names)
     kinds, kind = np.unique([spec.family or spec.name for spec in trees.features], return_inverse=True)
     by_kind = (kind[:, None] == np.arange(len(kinds))).astype(np.float64)
     random, block = np.random.default_rng(model.recipe.seed), time_blocks(judged.as_of[sample.rows])

@@ -56,16 +56,13 @@ def block_tables(
             continue
         sample = block.model
         features = build_features(judged.take(block.rows), known.histories, sample.layout)
-        at = {name: place for place, name in enumerate(features.names)}
-        wanted = [at[spec.name] for spec in sample.features]
-        matrix = features.matrix if len(wanted) == len(at) else features.matrix[:, wanted]
         by_then = label(judged.take(earlier), block.known.histories, rules, until=block.start)
         yield BlockTable(
             number,
             block.start,
             sample,
             block.rows,
-            matrix,
+            features.columns(sample.names),
             judged.units[block.rows],
             shrunk_rates(features),
             earlier[by_then.usable],

@@ -4,11 +4,10 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, time
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +18,7 @@ from accuracy_peers import peers_python, run_peers
 from features.asof import Array
 from features.reading import read_histories
 from features.site import read_site
+from features.times import read_moment
 from training.compare import compare_scores
 from training.evaluate import evaluate
 from training.factory import TIMEZONE, make_factory
@@ -72,7 +72,7 @@ def measure(name: str, python: Path) -> str:
 @contextmanager
 def laid_out(name: str) -> Iterator[tuple[Known, Path]]:
     """What is known of a set, and its folder."""
-    until = int(datetime.combine(TODAY, time(), ZoneInfo(TIMEZONE)).timestamp()) * 1_000_000
+    until = read_moment(TODAY.isoformat(), TIMEZONE)
     with TemporaryDirectory() as made:
         if name.startswith("demo"):
             folder = make_factory(Path(made) / "valves", seed=int(name[4:]), today=TODAY, lots=4000)

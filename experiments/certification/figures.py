@@ -6,7 +6,7 @@ Run: python experiments/certification/figures.py [--today 2026-11-22]. Nothing i
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,12 +19,13 @@ from features.asof import Array
 from features.decision import RELEASE
 from features.reading import read_histories
 from features.site import read_site
+from features.times import read_moment
 from training.certify import certify, kept, largest_threshold, ripe_from, walked
 from training.evaluation import evaluate_model
 from training.factory import TIMEZONE, make_factory
 from training.known import known_by
 from training.model import fit_model
-from training.policy import counted_tiers, decided_for, policy_report, policy_sentences
+from training.policy import decided_for, policy_sentences, report_on
 
 SEEDS = (0, 1, 2, 3, 4)
 ALPHAS = (0.05, 0.2)  # the default, and what a model of this kind may come near
@@ -72,14 +73,13 @@ def factory(folder: Path, *, seed: int, today: date) -> list[list[str]]:
     """A row of the policy by costs, then one for each of ALPHAS of the policy by certified thresholds."""
     make_factory(folder, seed=seed, today=today)
     site = read_site(folder, {})
-    until = int(datetime.combine(today, time(), ZoneInfo(TIMEZONE)).timestamp()) * 1_000_000
+    until = read_moment(today.isoformat(), TIMEZONE)
     known = known_by(read_histories(site, now=until).histories, site.rules, until=until)
     found = evaluate_model(fit_model(known), site)
     risk, failed, block = found.risks["model"], found.failed, found.block
     judged, rule = known.judgements.take(found.rows), site.rules.decision
     action = decided_for(risk, judged, known.histories, rule)
-    tiers = counted_tiers(judged, known.histories, rule)
-    report = policy_report(risk, failed, block, action, tiers, judged.units, rule, seed=0)
+    report = report_on(risk, failed, block, judged, known.histories, rule, seed=0)
     for sentence in policy_sentences(report):
         print(f"factory {seed}: {sentence}", file=sys.stderr)
     released = np.array(action) == RELEASE

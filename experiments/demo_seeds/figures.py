@@ -6,7 +6,7 @@ Run: python experiments/demo_seeds/figures.py [--today 2026-11-22]. Nothing is r
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ import pyarrow.parquet
 
 from features.reading import read_histories
 from features.site import read_site
+from features.times import read_moment
 from training.beside import ALONE, LOGISTIC, beside
 from training.evaluate import LESS, evaluate, log_losses, signed
 from training.evaluation import Evaluation, evaluate_model
@@ -52,7 +53,7 @@ def figures(folder: Path, *, seed: int, today: date) -> tuple[list[str], list[st
     """One factory's rows: what could be known of the lots, and what was foretold of them before their time."""
     make_factory(folder, seed=seed, today=today)
     site = read_site(folder, {})
-    until = int(datetime.combine(today, time(), ZoneInfo(TIMEZONE)).timestamp()) * 1_000_000
+    until = read_moment(today.isoformat(), TIMEZONE)
     known = known_by(read_histories(site, now=until).histories, site.rules, until=until)
     print(f"factory {seed}: {len(known.judgements):,} judgements", file=sys.stderr)
     model = fit_model(known, beside=beside(Recipe()))

@@ -6,7 +6,7 @@ Run: python experiments/doubt/figures.py [--today 2026-11-22]. Nothing is regist
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from features.build import build_features
 from features.doubt import Doubt
 from features.reading import read_histories
 from features.site import Site, read_site
+from features.times import read_moment
 from training.doubt import RISKS, counts_of, ends_by_kin, kin, log_mean, measure_doubt, shared_part, spread_of_rates
 from training.evaluation import Evaluation, evaluate_model
 from training.factory import TIMEZONE, make_factory
@@ -48,7 +49,7 @@ def main() -> None:
     now = datetime.now(ZoneInfo(TIMEZONE)).date()
     asked.add_argument("--today", type=date.fromisoformat, default=now, help="the factories' last day; default: today")
     today = asked.parse_args().today
-    until = int(datetime.combine(today, time(), ZoneInfo(TIMEZONE)).timestamp()) * 1_000_000
+    until = read_moment(today.isoformat(), TIMEZONE)
     header("factory", "way", "judgements", "covered", "below", "above", "mean width", "covered / width by risk tercile")
     for seed in SEEDS:
         with TemporaryDirectory() as folder:

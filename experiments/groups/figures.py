@@ -7,10 +7,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, time
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from features.asof import Array
 from features.build import PARTS
 from features.reading import read_histories
 from features.site import read_site
+from features.times import read_moment
 from training.bootstrap import paired_difference
 from training.evaluate import MIN_FAILURES, log_losses
 from training.factory import TIMEZONE, make_factory
@@ -46,7 +46,7 @@ def main() -> None:
 @contextmanager
 def laid_out(name: str) -> Iterator[Known]:
     """What is known of a set."""
-    until = int(datetime.combine(TODAY, time(), ZoneInfo(TIMEZONE)).timestamp()) * 1_000_000
+    until = read_moment(TODAY.isoformat(), TIMEZONE)
     with TemporaryDirectory() as made:
         if name.startswith("demo"):
             folder = make_factory(Path(made) / "valves", seed=int(name[4:]), today=TODAY)

@@ -7,7 +7,7 @@ nothing is registered. Each row is a walk forward, its log loss that of the matu
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -18,6 +18,7 @@ import numpy as np
 from features.asof import Array
 from features.reading import read_histories
 from features.site import read_site
+from features.times import read_moment
 from training.bootstrap import paired_difference
 from training.evaluate import log_losses
 from training.factory import TIMEZONE, make_factory
@@ -78,7 +79,7 @@ def sets(today: date, seeds: int) -> Iterator[tuple[str, Known]]:
 def known_of(folder: Path, today: date) -> Known:
     """All that a site knows at the start of a day."""
     site = read_site(folder, {})
-    until = int(datetime.combine(today, time(), ZoneInfo(TIMEZONE)).timestamp()) * 1_000_000
+    until = read_moment(today.isoformat(), TIMEZONE)
     return known_by(read_histories(site, now=until).histories, site.rules, until=until)
 
 

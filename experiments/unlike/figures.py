@@ -5,7 +5,7 @@ Run: python experiments/unlike/figures.py [--today 2026-11-22]. Nothing is regis
 
 import argparse
 from collections.abc import Iterator
-from datetime import date, datetime, time
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from features.judgements import judge
 from features.reading import read_histories
 from features.rules import Rules
 from features.site import read_site
+from features.times import read_moment
 from training.factory import TIMEZONE, make_factory
 from training.familiar import measure_familiar
 from training.fit import trees_of
@@ -39,7 +40,7 @@ def main() -> None:
     now = datetime.now(ZoneInfo(TIMEZONE)).date()
     asked.add_argument("--today", type=date.fromisoformat, default=now, help="the factories' last day; default: today")
     today = asked.parse_args().today
-    until = int(datetime.combine(today, time(), ZoneInfo(TIMEZONE)).timestamp()) * 1_000_000
+    until = read_moment(today.isoformat(), TIMEZONE)
     others = "others, nothing of them new", "told of them", "others, something new"
     row("factory", "held out, in turn", "its later lots", "told of them", "by numbers alone", *others)
     row(*["---"] * 8)
