@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from features.site import Site
+from serving.score_log import ScoreLog
 from tests.serving.fitted import copied, valves
 from tests.serving.live import Live, serving
 
@@ -20,3 +22,12 @@ def live(factory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Li
     """A running service with two workers. Only to be asked."""
     with serving(copied(factory, tmp_path_factory.mktemp("live") / "valves")) as live:
         yield live
+
+
+@pytest.fixture
+def score_log(site: Site) -> Iterator[ScoreLog]:
+    """That of the fixture `site`, which the module that asks has."""
+    score_log = ScoreLog(site.database_url, spill=site.state_dir / "serving" / "unlogged")
+    score_log.start()
+    yield score_log
+    score_log.close()

@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,14 +40,6 @@ MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
 @pytest.fixture
 def site(factory: Path, tmp_path: Path) -> Site:
     return read_site(copied(factory, tmp_path / "valves"), {})
-
-
-@pytest.fixture
-def score_log(site: Site) -> Iterator[ScoreLog]:
-    score_log = ScoreLog(site.database_url, spill=site.state_dir / "serving" / "unlogged")
-    score_log.start()
-    yield score_log
-    score_log.close()
 
 
 def now() -> int:

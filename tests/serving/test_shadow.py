@@ -208,14 +208,6 @@ def test_putting_does_not_wait_for_a_batch_that_is_being_scored(site: Site, monk
     desk.shadow.close()
 
 
-@pytest.fixture
-def score_log(site: Site) -> Iterator[ScoreLog]:
-    score_log = ScoreLog(site.database_url, spill=site.state_dir / "serving" / "unlogged")
-    score_log.start()
-    yield score_log
-    score_log.close()
-
-
 def now() -> int:
     return time.time_ns() // 1000
 
