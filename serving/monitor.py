@@ -16,13 +16,14 @@ from features.asof import DAY, Array
 from features.bundle import Bundle
 from features.card import iso
 from features.champion import challenger, read_scorer
+from features.database import open_database
 from features.dictionary import named
 from features.errors import BundleRefused, SettingsError
 from features.output import write_text, write_whole
 from features.site import Site
 from serving.comparison import compared
-from serving.database import migrate, open_database
 from serving.drift import NEEDED, SPANS, Sample, compare
+from serving.migrate import migrate
 from serving.performance import Judged, performance, predictions
 from serving.report import html_report
 from serving.score_log import scores_between

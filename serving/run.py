@@ -26,7 +26,7 @@ def serve(site: Site, *, host: str, port: int, workers: int) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from serving.database import open_database
+    from features.database import open_database
     from serving.logs import log_to_stderr
     from serving.metrics import count_together
 

@@ -14,16 +14,16 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from features.asof import Array
-from features.errors import LotRiskError
-from serving.database import (
+from features.database import (
     check_writable,
     database_fault,
     database_name,
     is_of_a_row,
-    migrate,
     open_database,
     reached,
 )
+from features.errors import LotRiskError
+from serving.migrate import migrate
 from serving.score_queue import Put, Queue
 from serving.score_rows import ANSWERED, READ, SCORES, SHOWN, Row, give_room, insert_rows, plain, rows_of
 from serving.spill import claimed, spill_rows, spilled_rows

@@ -13,10 +13,11 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from features.asof import Array
+from features.database import METADATA
 
 SCORES = sa.Table(
     "scores",
-    sa.MetaData(),
+    METADATA,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
     sa.Column("batch", sa.LargeBinary, nullable=False),  # 16 bytes, one for each call of `put`, ascending in time
     sa.Column("position", sa.Integer, nullable=False),  # of the row in its batch

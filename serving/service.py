@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from features.asof import MINUTE, before
 from features.card import iso
 from features.champion import Scorer
+from features.database import open_database
 from features.errors import BundleRefused, LotRiskError, RegistryFault, UnknownVersion
 from features.histories import Histories
 from features.score import Policy
@@ -25,7 +26,6 @@ from features.site import Site
 from features.warnings import CODES
 from serving.answers import Answer, Call, answer
 from serving.bodies import read_call
-from serving.database import open_database
 from serving.lane import Lane
 from serving.loaded import Follower, Loaded
 from serving.lot import lots_with, what_is_known

@@ -33,12 +33,12 @@ from service_site import made_site, records
 from features.asof import Array
 from features.bundle import SMALL, Bundle, read_bundle
 from features.champion import Scorer
+from features.database import open_database
 from features.histories import Histories
 from features.records import read_record, told_of
 from features.score import Policy, Scored, open_lots, question, score
 from features.site import Site
 from features.times import read_moment
-from serving.database import open_database
 from serving.score_rows import SCORES
 
 MANY = 1000  # lots in a large call

@@ -4,6 +4,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from features.catalogue import SEGMENTS
+from features.database import METADATA, check_writable, database_name, open_database, reached, writing
 from features.errors import DatabaseUnreachable, LotRiskError, SettingsError
-from serving.database import check_writable, database_name, migrate, open_database, reached
+from serving.migrate import migrate
 from serving.score_rows import SCORES
+from serving.tables import AUDIT
 from tests.serving.unsteady import postgres_schema
 
 
@@ -38,8 +42,9 @@ def engine(url: str) -> Iterator[sa.Engine]:
 def test_migrating_makes_the_tables_that_the_code_speaks_of(url: str, engine: sa.Engine) -> None:
     migrate(url)
     with engine.connect() as connection:
+        assert {SEGMENTS.name, AUDIT.name} <= set(METADATA.tables)
         made = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(made, SCORES.metadata) == []
+        assert compare_metadata(made, METADATA) == []
 
 
 def test_a_table_that_differs_from_the_code_is_noticed(url: str, engine: sa.Engine) -> None:
@@ -47,7 +52,7 @@ def test_a_table_that_differs_from_the_code_is_noticed(url: str, engine: sa.Engi
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE scores ADD COLUMN stray INTEGER")
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), SCORES.metadata) != []
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) != []
 
 
 def test_migrating_again_keeps_what_is_there(url: str, engine: sa.Engine) -> None:
@@ -61,10 +66,8 @@ def test_migrating_again_keeps_what_is_there(url: str, engine: sa.Engine) -> Non
 
 
 def test_rows_of_before_propensity_stay_and_theirs_is_not_known(url: str, engine: sa.Engine) -> None:
-    migrate(url)
+    migrate(url, to="0001")
     with engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE scores DROP COLUMN propensity")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
         old = sa.table("scores", *(sa.column(one.name) for one in SCORES.c if one.name not in ("id", "propensity")))
         row = {"batch": b"x" * 16, "position": 0, "lot_id": "L1", "as_of": 1, "asked_at": 2, "risk": 0.5}
         row |= {"expected_cost": 1.0, "decision": "hold", "model_version": "1", "source": "api", "vector": b""}
@@ -72,11 +75,11 @@ def test_rows_of_before_propensity_stay_and_theirs_is_not_known(url: str, engine
     migrate(url)
     with engine.connect() as connection:
         assert connection.execute(sa.select(SCORES.c.lot_id, SCORES.c.propensity)).all() == [("L1", None)]
-        assert compare_metadata(MigrationContext.configure(connection), SCORES.metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
 
 
 def test_four_processes_migrate_at_once(url: str, engine: sa.Engine) -> None:
-    start = f"from serving.database import migrate\ninput()\nmigrate({url!r})"
+    start = f"from serving.migrate import migrate\ninput()\nmigrate({url!r})"
     started = [
         subprocess.Popen([sys.executable, "-c", start], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(4)
@@ -94,7 +97,7 @@ def test_a_database_of_a_newer_version_is_refused(url: str, engine: sa.Engine) -
     migrate(url)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(LotRiskError, match="is at revision 9999 and this lot-risk knows up to 0002: a newer one"):
+    with pytest.raises(LotRiskError, match="is at revision 9999 and this lot-risk knows up to 0003: a newer one"):
         migrate(url)
 
 
@@ -244,3 +247,35 @@ def test_an_unusable_url_is_refused_without_being_repeated(url: str) -> None:
 def test_the_name_of_a_database_has_no_user_and_no_options() -> None:
     engine = open_database("postgresql://me:wagtail@db:6000/lots?options=-csearch_path%3Dx")
     assert database_name(engine.url) == "database lots on PostgreSQL at db:6000"
+
+
+def test_the_audit_log_is_only_added_to(url: str, engine: sa.Engine) -> None:
+    migrate(url)
+    row = {"seq": 1, "at": 1, "kind": "key", "actor": "me", "body": "{}", "previous": "0", "hash": "1"}
+    with writing(engine) as connection:
+        connection.execute(AUDIT.insert().values(**row))
+    for change in (AUDIT.update().values(actor="you"), AUDIT.delete()):
+        with pytest.raises(DatabaseUnreachable, match="the audit log is only added to"), writing(engine) as connection:
+            connection.execute(change)
+
+
+def test_one_writes_at_a_time_and_a_fault_leaves_nothing(url: str, engine: sa.Engine) -> None:
+    migrate(url)
+    row = {"seq": 1, "at": 1, "kind": "key", "actor": "me", "body": "{}", "previous": "0", "hash": "1"}
+    with pytest.raises(ValueError, match="broken"), writing(engine) as connection:
+        connection.execute(AUDIT.insert().values(**row))
+        raise ValueError("broken")
+    order: list[str] = []
+
+    def other() -> None:
+        with writing(engine):
+            order.append("other")
+
+    with writing(engine) as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(AUDIT)).scalar() == 0
+        waits = threading.Thread(target=other)
+        waits.start()
+        waits.join(0.3)
+        order.append("first")
+    waits.join()
+    assert order == ["first", "other"]

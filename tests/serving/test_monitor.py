@@ -12,10 +12,11 @@ import pytest
 
 from features.asof import DAY
 from features.bundle import read_bundle, write_bundle
+from features.database import open_database
 from features.errors import BundleRefused, SettingsError
 from features.histories import Vocabulary
 from serving import report
-from serving.database import migrate, open_database
+from serving.migrate import migrate
 from serving.monitor import REPORTS, latest_scores, monitor, reference_sample
 from serving.performance import Judged
 from serving.score_log import LoggedScores, ScoreLog, scores_between

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from features.database import open_database
 from features.errors import DatabaseUnreachable
-from serving.database import migrate, open_database
+from serving.migrate import migrate
 from serving.score_log import LoggedScores, ScoreLog, scores_between, scores_of_lot
 from serving.score_queue import Queue
 from serving.spill import spilled_rows

@@ -1,12 +1,11 @@
-"""The SQL database of what the service makes: how it is opened, brought up to date, and what its faults say.
+"""The SQL database of what the service keeps: how it is opened and written, and what its faults say.
 
 SQLite in write-ahead mode, or PostgreSQL. No message holds a password, nor the values of a statement: faults name
-the file, or the server and its database.
+the file, or the server and its database. `serving.migrate` makes its tables and brings them up to date.
 """
 
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +25,12 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
-from features.errors import DatabaseUnreachable, LotRiskError, SettingsError
+from features.errors import DatabaseUnreachable, SettingsError
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY = 2.0  # seconds that a statement waits for another writer; the service's own transactions take a tenth of one
-_MIGRATING = 30.0  # seconds that a start waits for another one that migrates
-_MIGRATION_LOCK = 7_201_995  # PostgreSQL's advisory lock; any number that nobody else uses in this database
+METADATA = sa.MetaData()
+"""Of every table; each is described where it is used."""
+_WRITING = 7_201_996  # PostgreSQL's advisory lock of `writing`; any number that nobody else uses in this database
 # A server that is switched off, or a cable that is cut, is a fault within seconds; libpq waits for minutes.
 _PATIENCE = {
     "connect_timeout": 3,
@@ -49,35 +48,22 @@ def open_database(url: str) -> sa.Engine:
 
     SettingsError for a URL that is not usable.
     """
-    return _opened(_parsed(url), mode="rw", busy=BUSY)
+    return opened(parsed_url(url), mode="rw", busy=BUSY)
 
 
-def migrate(url: str) -> None:
-    """Brings the database up to date, making SQLite's file and folder; harmless when several start at once.
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction of the one writer there is at a time, over all processes; on the disk when the body is left.
 
-    LotRiskError for a database of a newer lot-risk, DatabaseUnreachable for one that does not answer.
+    Rows numbered in it become visible in the order of their numbers, so that who reads on from the last number it saw
+    misses none. DatabaseUnreachable where nothing can be written; what the body raises rolls back.
     """
-    parsed = _parsed(url)
-    if parsed.get_backend_name() == "sqlite":
-        try:
-            _file(parsed).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DatabaseUnreachable(
-                f"{database_name(parsed)}: its folder cannot be made ({error.strerror})"
-            ) from None
-    engine = _opened(parsed, mode="rwc", busy=_MIGRATING)
-    give_up = time.monotonic() + _MIGRATING
-    try:
-        while True:
-            try:
-                return _upgrade(engine)
-            except SQLAlchemyError as error:
-                # Two that turn one new file to write-ahead mode at once: SQLite tells one of them not to wait.
-                if not _is_busy(error) or time.monotonic() > give_up:
-                    raise database_fault(engine, error) from None
-                time.sleep(0.05)
-    finally:
-        engine.dispose()
+    with reached(engine), engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITING)))
+        yield connection
 
 
 @contextmanager
@@ -95,7 +81,7 @@ def check_writable(engine: sa.Engine, table: str) -> None:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             connection.execute(sa.select(sa.literal(1)).select_from(sa.table(table)).limit(1))
-            if not os.access(_file(engine.url), os.W_OK):
+            if not os.access(database_file(engine.url), os.W_OK):
                 raise DatabaseUnreachable(f"{database_name(engine.url)}: the file is read-only; make it writable")
             return
         asked = sa.select(
@@ -110,7 +96,7 @@ def check_writable(engine: sa.Engine, table: str) -> None:
 def database_name(url: URL) -> str:
     """What a message calls the database: no user, no password, no options."""
     if url.get_backend_name() == "sqlite":
-        return f"database {_file(url)}"
+        return f"database {database_file(url)}"
     port = f":{url.port}" if url.port else ""
     return f"database {url.database or 'of the user'} on PostgreSQL at {url.host or 'the local socket'}{port}"
 
@@ -132,7 +118,7 @@ def is_of_a_row(error: SQLAlchemyError) -> bool:
     return isinstance(error, StatementError)
 
 
-def _parsed(url: str) -> URL:
+def parsed_url(url: str) -> URL:
     """The URL's parts; what cannot be read is not repeated, as it may hold a password."""
     way_out = "write it like sqlite:///file.db or postgresql+psycopg://user:${PASSWORD}@host:5432/name"
     try:
@@ -148,18 +134,20 @@ def _parsed(url: str) -> URL:
     return parsed if parsed.get_backend_name() == "sqlite" else parsed.set(drivername="postgresql+psycopg")
 
 
-def _file(url: URL) -> Path:
+def database_file(url: URL) -> Path:
+    """Of SQLite."""
     return Path(url.database or "").absolute()
 
 
-def _opened(url: URL, *, mode: str, busy: float) -> sa.Engine:
+def opened(url: URL, *, mode: str, busy: float) -> sa.Engine:
+    """An engine; `mode`: of SQLite's file, `rwc` makes it; `busy`: seconds that it waits for another writer."""
     # Parameters stay out of messages: vectors are long, and lot numbers are nobody else's business.
     if url.get_backend_name() != "sqlite":
         patience = {name: value for name, value in _PATIENCE.items() if name not in url.query}
         engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_timeout=5, connect_args=patience)
         event.listen(engine, "connect", _limit)
         return engine
-    file = _file(url)
+    file = database_file(url)
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(f"file:{quote(str(file))}?mode={mode}", uri=True, timeout=busy, check_same_thread=False)
@@ -195,47 +183,3 @@ def _identity(file: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return found.st_dev, found.st_ino
-
-
-def _is_busy(error: SQLAlchemyError) -> bool:
-    name = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
-    return str(name).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-
-
-def _upgrade(engine: sa.Engine) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    script = ScriptDirectory.from_config(config)
-    known = {revision.revision for revision in script.walk_revisions()}
-    sqlite = engine.dialect.name == "sqlite"
-    with engine.begin() as connection:
-        if sqlite:
-            # Both stay with the file. A row with its vector is about 2 kB: pages of 4 would be half empty.
-            connection.exec_driver_sql("PRAGMA page_size = 8192")
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        if _is_current(connection, script.get_current_head(), known):
-            return
-    with engine.begin() as connection:
-        if sqlite:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_MIGRATING:.0f}s'; SET LOCAL lock_timeout = 0")
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def _is_current(connection: sa.Connection, head: str | None, known: set[str]) -> bool:
-    from alembic.runtime.migration import MigrationContext
-
-    found = MigrationContext.configure(connection).get_current_revision()
-    if found is not None and found not in known:
-        raise LotRiskError(
-            f"{database_name(connection.engine.url)} is at revision {found} and this lot-risk knows up to {head}: "
-            "a newer one made it; start that one, or put a backup of before back"
-        )
-    return found == head
