@@ -5,18 +5,17 @@ import io
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from time import time_ns
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from features.site import read_site
 from serving import wire
+from serving.answering import as_json, as_problem, from_here
 from serving.bodies import moment, parsed, read_body
 from serving.metrics import Counted, Metrics
 from serving.pages import pages
@@ -71,7 +70,7 @@ def _add_scores(app: FastAPI, service: Service) -> None:
     @app.post("/v1/scores", tags=["scores"], openapi_extra=wire.SCORES, responses=wire.answers(wire.ScoresAnswer))
     async def scores(request: Request) -> Response:
         """Scores lots by id or by a record sent with the call; one result or problem each, in the order sent."""
-        return _json(await service.scores_of(await read_body(request)))
+        return as_json(await service.scores_of(await read_body(request)))
 
 
 def _add_lots(app: FastAPI, service: Service) -> None:
@@ -86,14 +85,14 @@ def _add_lots(app: FastAPI, service: Service) -> None:
                 raise Problem("invalid_request", "CSV has all lots: leave limit and cursor out")
             return await _csv(service, filters, sort)
         limit = wire.whole("limit", asked.get("limit") or str(PAGE), least=1, most=MOST)
-        return _json(await service.lots(filters, sort=sort, cursor=asked.get("cursor") or None, limit=limit))
+        return as_json(await service.lots(filters, sort=sort, cursor=asked.get("cursor") or None, limit=limit))
 
     @app.get("/v1/lots/{lot_id:path}", tags=["lots"], openapi_extra=wire.LOT, responses=wire.answers(wire.LotAnswer))
     async def lot(request: Request, lot_id: str) -> Response:
         """Risk over time, reasons, genealogy, and what is known of a lot; `as_of`: what was known then."""
         asked = wire.query_of(request, ("as_of",))
         as_of = moment(asked["as_of"], now=_now(), timezone=service.timezone) if asked.get("as_of") else None
-        return _json(await service.lot(lot_id, as_of=as_of))
+        return as_json(await service.lot(lot_id, as_of=as_of))
 
 
 def _add_models(app: FastAPI, service: Service) -> None:
@@ -101,7 +100,7 @@ def _add_models(app: FastAPI, service: Service) -> None:
     async def models(request: Request) -> Response:
         """The versions on this machine, which one scores, and why each was or was not promoted."""
         wire.query_of(request, ())
-        return _json(await service.models())
+        return as_json(await service.models())
 
     @app.get("/v1/models/{version}/card", tags=["models"], responses={200: {"content": {"text/html": {}}}})
     async def model_card(request: Request, version: str) -> Response:
@@ -117,35 +116,35 @@ def _add_models(app: FastAPI, service: Service) -> None:
     )
     async def promote(request: Request, version: str) -> Response:
         """Makes a version the champion. From the machine itself only."""
-        _from_here(request)
+        from_here(request)
         wire.query_of(request, ())
         body = await read_body(request)
-        return _json(await service.promote(version, reason=wire.reason_of(parsed(body) if body else {})))
+        return as_json(await service.promote(version, reason=wire.reason_of(parsed(body) if body else {})))
 
     @app.get("/v1/drift", tags=["monitoring"], responses=wire.answers(wire.ReportAnswer))
     async def drift(request: Request) -> Response:
         """Whether lots still look as they did in training, as `lotrisk monitor` last found."""
         wire.query_of(request, ())
-        return _json(await service.drift())
+        return as_json(await service.drift())
 
     @app.get("/v1/performance", tags=["monitoring"], responses=wire.answers(wire.ReportAnswer))
     async def performance(request: Request) -> Response:
         """What came true of what was predicted, month by month, as `lotrisk monitor` last found."""
         wire.query_of(request, ())
-        return _json(await service.performance())
+        return as_json(await service.performance())
 
 
 def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.get("/healthz", tags=["operation"], responses=wire.answers(wire.HealthAnswer))
     async def healthz() -> Response:
         """This process lives."""
-        return _json({"alive": True})
+        return as_json({"alive": True})
 
     @app.get("/readyz", tags=["operation"], responses=wire.answers(wire.ReadyAnswer))
     async def readyz() -> Response:
         """Bundle, histories and database, each with what is wrong; 503 while one is."""
         said = service.ready(_now())
-        return _json(said, status=200 if said["ready"] else 503)
+        return as_json(said, status=200 if said["ready"] else 503)
 
     @app.get("/metrics", tags=["operation"], responses={200: {"content": {"text/plain": {}}}})
     def measured() -> Response:
@@ -187,43 +186,13 @@ def _rows(items: list[dict[str, Any]]) -> Iterator[str]:
     yield written.getvalue()
 
 
-def _from_here(request: Request) -> None:
-    """Problem `loopback_only` for a caller elsewhere, and for a page of another origin in a browser here.
-
-    A page may come by a name that its owner lets lead here: only an origin on this machine is one of ours.
-    """
-    here = request.client is not None and _is_loopback(request.client.host)
-    origin = request.headers.get("origin")
-    if origin is not None:
-        _, _, place = origin.partition("://")
-        here &= place == request.headers.get("host") and _is_loopback(place.rpartition(":")[0] or place)
-    if not here:
-        raise Problem("loopback_only", "this route changes something; until keys exist it answers this machine only")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host.strip("[]").removeprefix("::ffff:")).is_loopback
-    except ValueError:
-        return False
-
-
 def _now() -> int:
     return time_ns() // 1000
 
 
-def _json(said: Any, *, status: int = 200) -> Response:
-    return Response(to_json(said, inf_nan_mode="null"), status_code=status, media_type="application/json")
-
-
-def _told(code: str, detail: str) -> Response:
-    said = problem(code, detail)
-    return Response(to_json(said), status_code=said["status"], media_type=MEDIA_TYPE)
-
-
 def _of_problem(_: Request, fault: Exception) -> Response:
     assert isinstance(fault, Problem)  # noqa: S101 - registered for nothing else
-    return _told(fault.code, fault.detail)
+    return as_problem(fault.code, fault.detail)
 
 
 def _of_http(request: Request, fault: Exception) -> Response:
@@ -234,4 +203,4 @@ def _of_http(request: Request, fault: Exception) -> Response:
 
 
 def _of_fault(_: Request, fault: Exception) -> Response:
-    return _told("internal_error", type(fault).__name__)
+    return as_problem("internal_error", type(fault).__name__)

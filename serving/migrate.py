@@ -15,7 +15,7 @@ _MIGRATION_LOCK = 7_201_995  # PostgreSQL's advisory lock; any number that nobod
 
 
 def migrate(url: str, *, to: str = "") -> None:
-    """Brings the database up to date, or to the revision `to`; makes SQLite's file; harmless when several start at once.
+    """Brings the database up to date, or to the revision `to`; makes SQLite's file; several may start at once.
 
     LotRiskError for a database of a newer lot-risk, DatabaseUnreachable for one that does not answer.
     """

@@ -2,12 +2,9 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing import get_context
 from time import time_ns
 from typing import Any
 
@@ -33,6 +30,7 @@ from serving.metrics import Metrics
 from serving.models import card_of, model_versions
 from serving.monitor import REPORTS
 from serving.problems import Problem
+from serving.promoting import promote_apart
 from serving.published import open_file, spill_folder
 from serving.queries import LotsQuery
 from serving.score_log import LoggedScores, ScoreLog, scores_of_lot
@@ -53,10 +51,10 @@ class Service:
     """One worker's state: what is loaded, the score log, and the lanes in which calls are scored."""
 
     def __init__(self, site: Site, metrics: Metrics) -> None:
-        self._site, self._metrics = site, metrics
+        self.site, self._metrics = site, metrics
         self._policy = Policy.of(site)
         self.log = ScoreLog(site.database_url, spill=spill_folder(site.state_dir))
-        self._engine: sa.Engine = open_database(site.database_url)
+        self.engine: sa.Engine = open_database(site.database_url)
         self._follower = Follower(site, told=metrics.told, looked=lambda: metrics.looked(self.log))
         self._shadow = Shadow(
             self.log, self._policy, scorer=lambda: self.loaded.challenger.scorer, told=metrics.shadowed
@@ -86,19 +84,19 @@ class Service:
         self._shadow.close()
         self._follower.close()
         self.log.close()
-        self._engine.dispose()
+        self.engine.dispose()
 
     @property
     def site_name(self) -> str:
-        return self._site.name
+        return self.site.name
 
     @property
     def language(self) -> str:
-        return self._site.language
+        return self.site.language
 
     @property
     def timezone(self) -> str:
-        return self._site.timezone
+        return self.site.timezone
 
     @property
     def loaded(self) -> Loaded:
@@ -149,11 +147,11 @@ class Service:
     async def models(self) -> Answer:
         now = self.loaded
         return await run_in_threadpool(
-            model_versions, self._site.state_dir, site=self._site.name, now=now, fault=self._shadow.fault
+            model_versions, self.site.state_dir, site=self.site.name, now=now, fault=self._shadow.fault
         )
 
     async def card(self, version: str) -> bytes:
-        return await run_in_threadpool(card_of, self._site.state_dir, version)
+        return await run_in_threadpool(card_of, self.site.state_dir, version)
 
     async def drift(self) -> Answer:
         return await run_in_threadpool(self._report, "drift.json")
@@ -164,7 +162,7 @@ class Service:
     async def promote(self, version: str, *, reason: str) -> Answer:
         """Makes a version the champion, in a process of its own: MLflow takes seconds to import."""
         try:
-            replaced = await run_in_threadpool(_promote_apart, self._site, version, reason)
+            replaced = await run_in_threadpool(promote_apart, self.site, version, reason)
         except tuple(_FAULTS) as fault:
             raise Problem(_FAULTS[type(fault)], str(fault)) from None
         return {"champion": version, "replaced": replaced}
@@ -175,7 +173,7 @@ class Service:
         bundle = loaded.scorer is not None and loaded.scorer.bundle is not None
         refused = loaded.refused or ("" if bundle else "no version has been promoted")
         published = loaded.published
-        old = before(published.checked_at + _MISSED * max(self._site.refresh_every, MINUTE), now)
+        old = before(published.checked_at + _MISSED * max(self.site.refresh_every, MINUTE), now)
         late = published.fault or (f"the sources were last looked at at {iso(published.checked_at)}" if old else "")
         checks = {
             "bundle": {"ok": not refused, "detail": refused or f"version {loaded.scorer and loaded.scorer.version}"},
@@ -252,7 +250,7 @@ class Service:
             return now
         try:
             if name.removesuffix(".arrow").isdigit():
-                return Standing(open_file(self._site.state_dir, name))
+                return Standing(open_file(self.site.state_dir, name))
         except (OSError, pa.ArrowInvalid):
             pass  # gone: said below
         raise Problem("cursor_expired", "the scores that this cursor was about are gone; start again without it")
@@ -260,7 +258,7 @@ class Service:
     def _history(self, lot_id: str, as_of: int | None) -> tuple[list[Answer], str]:
         """Scores over time, asked for before `as_of` (None: all); why there are none if there is no database."""
         try:
-            rows = scores_of_lot(self._engine, lot_id, limit=HISTORY)
+            rows = scores_of_lot(self.engine, lot_id, limit=HISTORY)
         except LotRiskError as fault:
             return [], str(fault)
         if as_of is not None:
@@ -269,22 +267,10 @@ class Service:
 
     def _report(self, name: str) -> Answer:
         try:
-            found: Answer = json.loads((self._site.state_dir / REPORTS / name).read_text(encoding="utf-8"))
+            found: Answer = json.loads((self.site.state_dir / REPORTS / name).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return dict(NOT_RUN)
         return found
-
-
-def _promote_apart(site: Site, version: str, reason: str) -> str | None:
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_promote, site, version, reason).result()
-
-
-def _promote(site: Site, version: str, reason: str) -> str | None:
-    from serving.registry import promote
-
-    sys.stdout = sys.stderr
-    return promote(site.name, version, tracking_uri=site.tracking_uri, state_dir=site.state_dir, reason=reason)
 
 
 def _now() -> int:
