@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from features.site import read_site
