@@ -1,0 +1,117 @@
+"""The audit log: entries that are only added, each with the hash of the one before.
+
+An entry is added inside `features.database.writing`, with the rows it records: both are kept or neither. Its hash is
+the sha256 of the JSON list [seq, at, kind, actor, body, previous] in ASCII without spaces, `body` being the text as it
+is stored. Text that may have to be erased stands in a body as `salted` makes it.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from features.database import reached
+from serving.tables import AUDIT, SALTS
+
+KINDS = (
+    "decision",
+    "override",
+    "carried_out",
+    "promotion",
+    "key",
+    "rules",
+    "containment",
+    "arrivals",
+    "erasure",
+)
+FIRST = "0" * 64
+"""What stands in the first entry for the hash of the one before."""
+SALTED = "salted:"
+_COLUMNS = (AUDIT.c.seq, AUDIT.c.at, AUDIT.c.kind, AUDIT.c.actor, AUDIT.c.body, AUDIT.c.previous, AUDIT.c.hash)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry. `at` is in microseconds UTC, the hashes are hexadecimal."""
+
+    seq: int
+    at: int
+    kind: str
+    actor: str
+    body: dict[str, Any]
+    previous: str
+    hash: str
+
+
+def append(connection: sa.Connection, *, kind: str, actor: str, body: dict[str, Any], at: int) -> Entry:
+    """Adds an entry, inside `writing`. Where the clock stepped back, its `at` is the last entry's.
+
+    ValueError for a kind that there is not and for a body that JSON cannot say exactly, such as one with a NaN.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"{kind} is no kind of audit entry; there are {', '.join(KINDS)}")
+    told = body_text(body)
+    last = connection.execute(
+        sa.select(AUDIT.c.seq, AUDIT.c.at, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
+    ).one_or_none()
+    seq, previous = (1, FIRST) if last is None else (last.seq + 1, last.hash)
+    moment = at if last is None else max(at, last.at)
+    found = hash_of(seq, moment, kind, actor, told, previous)
+    row = {"seq": seq, "at": moment, "kind": kind, "actor": actor, "body": told, "previous": previous, "hash": found}
+    connection.execute(AUDIT.insert().values(**row))
+    return Entry(seq, moment, kind, actor, json.loads(told), previous, found)
+
+
+def last_of(connection: sa.Connection, kind: str) -> Entry | None:
+    """The last entry of a kind."""
+    asked = sa.select(*_COLUMNS).where(AUDIT.c.kind == kind).order_by(AUDIT.c.seq.desc()).limit(1)
+    row = connection.execute(asked).one_or_none()
+    return None if row is None else entry_from(row)
+
+
+def entry_of(engine: sa.Engine, seq: int) -> Entry | None:
+    """The entry of this number; DatabaseUnreachable where it cannot be asked for."""
+    with reached(engine), engine.connect() as connection:
+        row = connection.execute(sa.select(*_COLUMNS).where(AUDIT.c.seq == seq)).one_or_none()
+    return None if row is None else entry_from(row)
+
+
+def entry_from(row: Any) -> Entry:
+    """Of a row of the table; ValueError where somebody spoilt its body."""
+    return Entry(row.seq, row.at, row.kind, row.actor, json.loads(row.body), row.previous, row.hash)
+
+
+def body_text(body: dict[str, Any]) -> str:
+    """A body as it is stored: ASCII, names in order, numbers exact."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def hash_of(seq: int, at: int, kind: str, actor: str, body: str, previous: str) -> str:
+    """Of an entry with this text as its body."""
+    told = json.dumps([seq, at, kind, actor, body, previous], separators=(",", ":"))
+    return hashlib.sha256(told.encode("ascii")).hexdigest()
+
+
+def salted(connection: sa.Connection, text: str, *, table: str, key: str) -> str:
+    """What stands in a body for a text of the row `key` of `table`; nobody can tell of which once its salt is erased.
+
+    `salted:`, then the hash of salt, table and key, by which the salt's row is verified, then that of the text.
+    """
+    salt = secrets.token_bytes(32)
+    stands = f"{SALTED}{salt_hash(salt, table, key)}{text_hash(salt, text)}"
+    connection.execute(SALTS.insert().values(hash=stands, salt=salt, table=table, key=key))
+    return stands
+
+
+def salt_hash(salt: bytes, table: str, key: str) -> str:
+    """Of all that the salt's row says."""
+    return hashlib.sha256(json.dumps([salt.hex(), table, key]).encode("ascii")).hexdigest()
+
+
+def text_hash(salt: bytes, text: str) -> str:
+    """Of a text, with its salt."""
+    return hmac.new(salt, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
