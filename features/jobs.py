@@ -23,7 +23,7 @@ def moment(text: str, site: "Site") -> int:
 
 def period(option: str, text: str) -> int:
     """Microseconds of a duration as it is typed; SettingsError names the option for what is none, or nothing long."""
-    from features.settings import duration
+    from features.period import duration
 
     try:
         length = duration(text)

@@ -14,7 +14,7 @@ from features.asof import DAY, NO_TIME, SECOND, before, within
 from features.attributes import as_text
 from features.contracts import TABLES, Column
 from features.errors import LotRiskError
-from features.settings import nearest
+from features.period import nearest
 from features.times import FIRST, LAST, read_times
 
 LONGEST = 1000  # characters of an id or a category

@@ -17,8 +17,8 @@ from features.card import iso
 from features.contracts import TABLES
 from features.held import Row, own_row, rows_of_lot
 from features.histories import Histories
+from features.period import nearest
 from features.record_rows import MOST_UNITS, BadRecord, kind_of, row_reader
-from features.settings import nearest
 from features.times import FIRST, LAST
 from features.told import Measured, Told, Used
 

@@ -1,15 +1,14 @@
 """What a `lotrisk.toml` may say. Every setting that has a good default has it here, once."""
 
-import difflib
-import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from features.asof import DAY, HOUR, MINUTE, SECOND
 from features.contracts import TABLES
+from features.gate_settings import GateSettings
+from features.period import duration, nearest
 
 STEADY = ("lots", "shipments", "measurements", "supplier_lots", "inspections", "genealogy", "returns", "outcomes")
 """Tables that a running factory adds to all the time."""
@@ -17,15 +16,6 @@ Treatment = Literal["leave_out", "weight", "correct", "count"]
 """Of judgements too young to be mature."""
 TREATMENT: Treatment = "correct"
 """Where returns say which lots failed: clearly better than to leave them out on most sets, see experiments/maturity."""
-_UNITS = {"d": DAY, "h": HOUR, "min": MINUTE, "s": SECOND}
-
-
-def duration(text: str) -> int:
-    """Microseconds of "90d", "12h", "5min" or "30s"; ValueError for anything else."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(d|h|min|s)\s*", text)
-    if found is None:
-        raise ValueError(f'"{text}" is not a duration like "90d", "12h" or "5min"')
-    return round(float(found[1]) * _UNITS[found[2]])
 
 
 class _Section(BaseModel):
@@ -220,6 +210,7 @@ class Settings(_Section):
     decision: DecisionSettings = DecisionSettings()
     model: ModelSettings = ModelSettings()
     serving: ServingSettings = ServingSettings()
+    gate: GateSettings = GateSettings()
 
     @model_validator(mode="after")
     def _known_tables(self) -> Self:
@@ -227,13 +218,6 @@ class Settings(_Section):
             if name not in TABLES:
                 raise ValueError(f"unknown table tables.{name}{nearest(name, TABLES)}")
         return self
-
-
-def nearest(name: str, names: Any) -> str:
-    """Half a sentence that leads from a misspelt name to the right one."""
-    names = sorted(names)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
 
 
 def fault(error: ValidationError, names_in: "Callable[[tuple[int | str, ...]], Iterable[str]] | None" = None) -> str:
@@ -257,7 +241,12 @@ def _names_in(section: tuple[int | str, ...]) -> list[str]:
         "label": LabelSettings,
         "model": ModelSettings,
         "serving": ServingSettings,
+        "gate": GateSettings,
         "decision": CostSettings if len(section) > 1 else DecisionSettings,
     }
     model = models[str(section[0])] if section else Settings
+    for part in section[1:]:
+        inner = model.model_fields.get(str(part))
+        if inner is not None and isinstance(inner.annotation, type) and issubclass(inner.annotation, BaseModel):
+            model = inner.annotation
     return [field.alias or name for name, field in model.model_fields.items()]

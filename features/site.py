@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from features.asof import DAY, HOUR, MINUTE
 from features.errors import SettingsError
+from features.gate_settings import GateSettings
+from features.period import duration, nearest
 from features.rules import Costs, DecisionRule, LabelRule, ModelRule, Rules
-from features.settings import TREATMENT, DecisionSettings, LabelSettings, Settings, Source, duration, fault, nearest
+from features.settings import TREATMENT, DecisionSettings, LabelSettings, Settings, Source, fault
 from features.times import read_moment
 
 FILE = "lotrisk.toml"
@@ -53,6 +55,7 @@ class Site:
     stale: Mapping[str, int] = field(default_factory=dict)
     """By table, the age in microseconds from which it is stale."""
     model: ModelRule = field(default_factory=ModelRule)
+    gate: GateSettings = field(default_factory=GateSettings)
 
 
 def read_site(folder: Path, environ: Mapping[str, str]) -> Site:
@@ -101,6 +104,7 @@ def read_site(folder: Path, environ: Mapping[str, str]) -> Site:
             settings.model.keep_apart,
             tuple(settings.model.protected),
         ),
+        gate=settings.gate,
     )
 
 

@@ -7,7 +7,7 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
 from features.asof import before
-from features.settings import nearest
+from features.period import nearest
 from features.times import read_moment
 from serving.answers import Call
 from serving.problems import Problem

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
-from features.settings import nearest
+from features.period import nearest
 from features.times import read_moment
 from serving.problems import Problem
 from serving.standing import SORTS, Filter

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from features.settings import nearest
+from features.period import nearest
 from serving.bodies import MOST_LOTS, MOST_REASONS
 from serving.problems import MEDIA_TYPE, Problem
 from serving.queries import DECISIONS, FILTERS

@@ -13,7 +13,7 @@ from features.asof import Array
 from features.errors import SettingsError
 from features.histories import Histories
 from features.judgements import Judgements
-from features.settings import nearest
+from features.period import nearest
 from features.site import Site
 from training.known import Known
 from training.walk import Apart

@@ -15,7 +15,7 @@ from features.bundle import Bundle
 from features.card import ModelCard, iso
 from features.histories import Histories
 from features.output import write_table, write_text
-from features.settings import duration
+from features.period import duration
 from features.site import Site
 from training import experiment_plots
 from training.experiment_file import ExperimentFile

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from features.build import PARTS
 from features.dictionary import FAMILIES
 from features.errors import SettingsError
-from features.settings import SEARCHED, Treatment, duration, fault, nearest
+from features.period import duration, nearest
+from features.settings import SEARCHED, Treatment, fault
 
 
 class _Section(BaseModel):
