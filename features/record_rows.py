@@ -18,6 +18,7 @@ from features.period import nearest
 from features.times import FIRST, LAST, read_times
 
 LONGEST = 1000  # characters of an id or a category
+LONGEST_TEXT = 20_000  # of what somebody wrote: a complaint, a comment
 MOST_UNITS = 1e12  # as in tables: running totals stay within 64 bits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DD = "[0-9][0-9]"  # three times as fast as \d in a group that is kept
@@ -43,11 +44,11 @@ class RowReader:
         contract = TABLES[table]
         self._readers = {column.name: _reader(column, timezone) for column in contract.columns}
         self._required = tuple(column.name for column in contract.columns if column.required)
-        self._times = tuple(column.name for column in contract.columns if column.kind == "time")
+        self._times = tuple(c.name for c in contract.columns if c.kind == "time" and c.name != "known_at")
         nulls = {c.name: None if c.required else _NULLS.get(c.kind) for c in contract.columns}
         self._empty: dict[str, Any] = {"known_at": None} | nulls
-        self._happened, self._known = contract.happened, contract.known
-        self._time = partial(_time, timezone)
+        self._key, self._happened, self._known = contract.key, contract.happened, contract.known
+        self.time = partial(_time, timezone)
 
     def read(self, sent: dict[str, Any], *, where: str, extras: Collection[str]) -> dict[str, Any]:
         """BadRecord says the first fault in the order of the contract; `extras`: attributes that the row may have.
@@ -58,6 +59,25 @@ class RowReader:
             return self._read(sent, where, extras)
         except BadRecord:
             return self._read(dict.fromkeys(self._readers) | sent, where, extras)
+
+    def read_deletion(self, sent: dict[str, Any], *, where: str) -> dict[str, Any]:
+        """Key and `known_at` (NO_TIME: not said) of a row that says a fact is gone, whatever else it says."""
+        row: dict[str, Any] = {"known_at": NO_TIME}
+        name = ""
+        try:
+            for name in self._key:
+                value = sent.get(name)
+                row[name] = self._empty[name] if value is None else self._readers[name](value)
+                if row[name] is None and name in self._required:
+                    raise _Wrong("is missing")
+                if name in self._times:
+                    row[name] = row[name][0]
+            name = "known_at"
+            if sent.get(name) is not None:
+                row[name] = self.time(sent[name])[1]
+        except _Wrong as wrong:
+            raise BadRecord("invalid_record", f"{where}.{name} {wrong}") from None
+        return row
 
     def _read(self, sent: dict[str, Any], where: str, extras: Collection[str]) -> dict[str, Any]:
         """BadRecord says the first fault in the order sent; a column that is not sent comes last."""
@@ -82,7 +102,7 @@ class RowReader:
         except _Wrong as wrong:
             raise BadRecord("invalid_record", f"{where}.{name} {wrong}") from None
         self._part_times(row)
-        if row["known_at"] != NO_TIME and before(row["known_at"], row[self._happened]):
+        if row["known_at"] != NO_TIME and before(row["known_at"], row.get(self._happened, NO_TIME)):
             raise BadRecord("invalid_record", f"{where}.known_at is before {self._happened}: known before it happened")
         return row
 
@@ -98,7 +118,7 @@ class RowReader:
     def _put_other(self, row: dict[str, Any], name: str, value: Any, where: str, extras: Collection[str]) -> None:
         """What any row may say, and what none may."""
         if name == "known_at":
-            row["known_at"] = None if value is None else self._time(value)
+            row["known_at"] = None if value is None else self.time(value)
         elif name != "deleted":
             names = (*self._readers, *extras)
             raise BadRecord("invalid_record", f"unknown field {where}.{name[:100]}{nearest(name, names)}")
@@ -117,12 +137,16 @@ class _Wrong(ValueError):
 
 
 def _reader(column: Column, timezone: str) -> Callable[[Any], Any]:
-    if column.kind in ("id", "text"):
+    if column.kind == "id":
         return _text
+    if column.kind == "text":
+        return partial(_text, longest=LONGEST_TEXT)
     if column.kind == "time":
         return partial(_time, timezone)
+    if column.kind == "flag":
+        return _flag
     number = _number if column.signed else _positive
-    return partial(_units, number) if column.kind == "units" else number
+    return partial(_units, number) if column.kind in ("units", "count") else number
 
 
 def _number(value: Any) -> float:
@@ -153,6 +177,15 @@ def _units(read: Callable[[Any], float], value: Any) -> int:
     return round(number)
 
 
+def _flag(value: Any) -> int:
+    if isinstance(value, bool):
+        return int(value)
+    number = _number(value)
+    if number not in (0, 1):
+        raise _Wrong(f"is {number:g}: it must be 0 or 1")
+    return int(number)
+
+
 def _attribute(value: Any) -> Any:
     if isinstance(value, float):
         return _number(value)
@@ -161,7 +194,7 @@ def _attribute(value: Any) -> Any:
     return _number(value) if isinstance(value, int) else _text(value)
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Any, *, longest: int = LONGEST) -> str | None:
     if type(value) is str and len(value) <= LONGEST and value.isprintable():
         return value if value.strip() else None
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -169,8 +202,8 @@ def _text(value: Any) -> str | None:
     text = str(value)
     if not text.isprintable() and ("\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text)):
         raise _Wrong("holds a character that is none")
-    if len(text) > LONGEST:
-        raise _Wrong(f"has {len(text)} characters, more than {LONGEST}")
+    if len(text) > longest:
+        raise _Wrong(f"has {len(text)} characters, more than {longest}")
     return text if text.strip() else None
 
 
