@@ -8,13 +8,16 @@ is stored. Text that may have to be erased stands in a body as `salted` makes it
 import hashlib
 import hmac
 import json
+import re
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from features.database import reached
+from features.errors import LotRiskError
 from serving.tables import AUDIT, SALTS
 
 KINDS = (
@@ -30,7 +33,9 @@ KINDS = (
 )
 FIRST = "0" * 64
 """What stands in the first entry for the hash of the one before."""
-SALTED = "salted:"
+SALTED = "salted"
+"""In a body, put there by `append`: its salted texts. Whoever words a reason cannot make one up."""
+_LOOKS_SALTED = re.compile(rf"{SALTED}:[0-9a-f]{{128}}")
 _COLUMNS = (AUDIT.c.seq, AUDIT.c.at, AUDIT.c.kind, AUDIT.c.actor, AUDIT.c.body, AUDIT.c.previous, AUDIT.c.hash)
 
 
@@ -55,6 +60,9 @@ def append(connection: sa.Connection, *, kind: str, actor: str, body: dict[str, 
     if kind not in KINDS:
         raise ValueError(f"{kind} is no kind of audit entry; there are {', '.join(KINDS)}")
     told = body_text(body)
+    if looks := set(_LOOKS_SALTED.findall(told)):
+        kept = connection.execute(sa.select(SALTS.c.hash).where(SALTS.c.hash.in_(looks))).scalars()
+        told = body_text({**body, SALTED: sorted(kept)})
     last = connection.execute(
         sa.select(AUDIT.c.seq, AUDIT.c.at, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
     ).one_or_none()
@@ -80,9 +88,26 @@ def entry_of(engine: sa.Engine, seq: int) -> Entry | None:
     return None if row is None else entry_from(row)
 
 
+def entries(engine: sa.Engine, *, kind: str | None = None, since: int = 0) -> Iterator[Entry]:
+    """Entries after the number `since`, in order, a thousand at a time."""
+    asked = sa.select(*_COLUMNS).order_by(AUDIT.c.seq).limit(1000)
+    if kind is not None:
+        asked = asked.where(AUDIT.c.kind == kind)
+    while True:
+        with reached(engine), engine.connect() as connection:
+            rows = connection.execute(asked.where(AUDIT.c.seq > since)).all()
+        yield from map(entry_from, rows)
+        if not rows:
+            return
+        since = rows[-1].seq
+
+
 def entry_from(row: Any) -> Entry:
-    """Of a row of the table; ValueError where somebody spoilt its body."""
-    return Entry(row.seq, row.at, row.kind, row.actor, json.loads(row.body), row.previous, row.hash)
+    """Of a row of the table; LotRiskError where somebody spoilt its body."""
+    try:
+        return Entry(row.seq, row.at, row.kind, row.actor, json.loads(row.body), row.previous, row.hash)
+    except (TypeError, ValueError):
+        raise LotRiskError(f"audit entry {row.seq} does not read; `lotrisk audit verify` says what is wrong") from None
 
 
 def body_text(body: dict[str, Any]) -> str:
@@ -102,7 +127,7 @@ def salted(connection: sa.Connection, text: str, *, table: str, key: str) -> str
     `salted:`, then the hash of salt, table and key, by which the salt's row is verified, then that of the text.
     """
     salt = secrets.token_bytes(32)
-    stands = f"{SALTED}{salt_hash(salt, table, key)}{text_hash(salt, text)}"
+    stands = f"{SALTED}:{salt_hash(salt, table, key)}{text_hash(salt, text)}"
     connection.execute(SALTS.insert().values(hash=stands, salt=salt, table=table, key=key))
     return stands
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from features.asof import MINUTE, within
 from features.card import code_fingerprint
 from features.champion import CHALLENGER, Scorer, challenger_state, scorer_state
+from features.database import open_database
 from features.errors import LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, content_hash, read_mapped, write_mapped
@@ -25,6 +26,7 @@ from features.reading import read_histories
 from features.score import Policy
 from features.site import Site, read_site
 from serving.changes import signature
+from serving.heads import write_heads
 from serving.loaded import usable_challenger, usable_scorer, warm
 from serving.open_lots import score_open_lots, shadow_open_lots
 from serving.published import FOLDER, Published, histories_folder, publish, read_published, spill_folder
@@ -34,7 +36,8 @@ log = logging.getLogger(__name__)
 
 _TICK = 0.5  # seconds: a promotion is followed, and the open lots scored anew, within a second or so
 _REGISTRY_EVERY = MINUTE // 2
-_TRIED = ("challenger", "challenger's scores")  # faults of these are the log's: nobody's answer rests on them
+_HEADS_EVERY = MINUTE
+_TRIED = ("challenger", "challenger's scores", "audit heads")  # their faults are the log's: no answer rests on them
 
 
 class Keeper:
@@ -43,6 +46,7 @@ class Keeper:
     def __init__(self, site: Site, score_log: ScoreLog) -> None:
         self._site, self._log = site, score_log
         self._policy = Policy.of(site)
+        self._engine = open_database(site.database_url)
         self._published = read_published(site.state_dir)
         self._histories = self._mapped()
         self._scorer: Scorer | None = None
@@ -71,6 +75,8 @@ class Keeper:
             self._try("challenger's scores", self._shadow, now, every=0)
         if self._site.tracking_uri.startswith(("http://", "https://")):
             self._try("registry", self._follow_registry, now, every=_REGISTRY_EVERY)
+        if self._log.healthy:  # the database is there, and has its tables
+            self._try("audit heads", self._write_heads, now, every=_HEADS_EVERY)
         fault = "; ".join(fault for what, fault in self._faults.items() if fault and what not in _TRIED)
         if (fault, self._log.dropped) != (self._published.fault, self._published.log_dropped):
             self._try("state", lambda _: self._publish(replace(self._published, fault=fault)), now, every=0)
@@ -107,6 +113,9 @@ class Keeper:
         follow(
             site.name, tracking_uri=site.tracking_uri, state_dir=site.state_dir, refused=challengers, alias=CHALLENGER
         )
+
+    def _write_heads(self, now: int) -> None:  # noqa: ARG002 - a head says when its entry was made
+        write_heads(self._engine, self._site.state_dir)
 
     def _read_scorer(self, now: int) -> None:  # noqa: ARG002 - whenever files have changed
         """Takes another model than before. A refused one is read again when its files change."""

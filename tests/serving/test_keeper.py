@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from features.card import iso
+from features.database import open_database, writing
 from features.mapped import content_hash, read_mapped
 from features.reading import read_histories
 from features.site import Site, read_site
+from serving.audit import append
+from serving.heads import FILE, read_heads
 from serving.keeper import Keeper, alone
 from serving.loaded import Follower, Loaded
 from serving.metrics import Metrics
@@ -28,6 +31,7 @@ from serving.standing import Filter, Standing
 from tests.serving.fitted import copied, promote
 from tests.serving.test_registry import Site as Registered
 from tests.serving.test_registry import url
+from tests.serving.unsteady import until
 from tests.toy_model import MLFLOW_WARNS
 
 pytestmark = MLFLOW_WARNS
@@ -321,3 +325,16 @@ def test_a_champion_file_that_names_nothing_is_told_and_scores_go_on(
     keeper.step(begun + HOUR)
     assert "champion" in published_of(site).fault
     assert run(site, published_of(site)).said["as_of"] == iso(begun + HOUR)
+
+
+def test_heads_of_the_audit_log_are_kept_about_once_a_minute(site: Site, score_log: ScoreLog) -> None:
+    assert until(lambda: score_log.healthy)
+    engine = open_database(site.database_url)
+    keeper, begun = Keeper(site, score_log), now()
+    for after in (0, MINUTE // 2, MINUTE, 2 * MINUTE):
+        with writing(engine) as connection:
+            append(connection, kind="key", actor="me", body={}, at=begun)
+        keeper.step(begun + after)
+    keeper.step(begun + 3 * MINUTE)
+    engine.dispose()
+    assert [head and head.seq for _, head in read_heads(site.state_dir / FILE, ended=True)] == [1, 3, 4]
