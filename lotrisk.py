@@ -11,6 +11,7 @@ import click
 from features.errors import ContractViolation, SettingsError, SourceUnreachable
 from features.terminal import AS_JSON, SITE, OneLineFaults, console, lot_ids, print_json, progress, result
 from serving.audit_commands import audit
+from serving.key_commands import keys
 from serving.version_commands import challenge, models, promote, rollback
 from training.compare_command import compare
 
@@ -33,7 +34,7 @@ def main() -> None:
     """
 
 
-for _command in (audit, compare, models, promote, challenge, rollback):
+for _command in (audit, compare, keys, models, promote, challenge, rollback):
     main.add_command(_command)
 
 

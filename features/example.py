@@ -86,6 +86,7 @@ cost_of_hold = 1500.0
 # stale_after = "45d"                # a table whose newest row is older gives scores the warning stale_table: of lots,
 #                                    # shipments, measurements, supplier_lots, inspections, genealogy, returns, outcomes
 # stale_tables = {}                  # … or older than its own limit, like { returns = "7d" }; any table
+# calls_per_second = 1000            # that one key may make, unless it was made with its own limit
 
 # [decision.tier.A]                  # costs for customers of tier A, in the table customers; the others as above
 # cost_of_escape = 40000.0

@@ -179,6 +179,7 @@ class ServingSettings(_Section):
     rescore_every: str = "1h"
     stale_after: str = "45d"
     stale_tables: dict[str, str] = {}
+    calls_per_second: float = Field(default=1000, gt=0)
 
     @model_validator(mode="after")
     def _readable(self) -> Self:

@@ -55,6 +55,8 @@ class Site:
     stale: Mapping[str, int] = field(default_factory=dict)
     """By table, the age in microseconds from which it is stale."""
     model: ModelRule = field(default_factory=ModelRule)
+    calls_per_second: float = 1000
+    """That one key may make, unless it says otherwise."""
     gate: GateSettings = field(default_factory=GateSettings)
 
 
@@ -97,6 +99,7 @@ def read_site(folder: Path, environ: Mapping[str, str]) -> Site:
         refresh_every=duration(settings.serving.refresh_every),
         rescore_every=duration(settings.serving.rescore_every),
         stale=settings.serving.stale,
+        calls_per_second=settings.serving.calls_per_second,
         model=ModelRule(
             tuple(settings.model.groups),
             settings.model.parameters,

@@ -25,16 +25,25 @@ def from_here(request: Request) -> None:
 
     A page may come by a name that its owner lets lead here: only an origin on this machine is one of ours.
     """
-    here = request.client is not None and _is_loopback(request.client.host)
+    here = request.client is not None and is_loopback(request.client.host)
     origin = request.headers.get("origin")
     if origin is not None:
         _, _, place = origin.partition("://")
-        here &= place == request.headers.get("host") and _is_loopback(place.rpartition(":")[0] or place)
+        here &= place == request.headers.get("host") and is_loopback(place.rpartition(":")[0] or place)
     if not here:
-        raise Problem("loopback_only", "this route changes something; until keys exist it answers this machine only")
+        raise Problem(
+            "loopback_only", "this route changes something; without any key made it answers this machine only"
+        )
 
 
-def _is_loopback(host: str) -> bool:
+def same_origin(request: Request) -> bool:
+    """Whether a browser says that a page of this very address asks."""
+    _, _, place = request.headers.get("origin", "").partition("://")
+    return bool(place) and place == request.headers.get("host")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its address or as localhost."""
     try:
         return host == "localhost" or ip_address(host.strip("[]").removeprefix("::ffff:")).is_loopback
     except ValueError:

@@ -16,25 +16,31 @@ from starlette.exceptions import HTTPException
 
 from features.site import read_site
 from serving import wire
-from serving.answering import as_json, as_problem, from_here
+from serving.access import Access
+from serving.answering import as_json, as_problem
 from serving.bodies import moment, parsed, read_body
+from serving.limits import Limits
 from serving.metrics import Counted, Metrics
 from serving.pages import pages
 from serving.problems import MEDIA_TYPE, Problem, problem
 from serving.queries import FILTERS
 from serving.quick import QuickScores
+from serving.routes_login import add_login
+from serving.security_headers import SAFE, SecurityHeaders
 from serving.service import Service
 
 PAGE, MOST = 100, 1000
 CSV_PAGE = 10_000
 _PATIENCE = 15.0  # seconds: until then a new worker lets callers wait rather than telling them that it is not ready
-CARD_HEADERS = {"Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'"}
+CARD_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+}
 """A model card carries its style and its pictures in itself, and runs nothing."""
 _HTTP = {404: "not_found", 405: "method_not_allowed"}
 
 
-def create_app(folder: Path) -> FastAPI:
-    """The app of the site in `folder`; SettingsError where it cannot be used."""
+def create_app(folder: Path, *, workers: int = 1) -> FastAPI:
+    """The app of the site in `folder`, one of so many workers'; SettingsError where it cannot be used."""
     site = read_site(folder, os.environ)
     metrics = Metrics()
     service = Service(site, metrics)
@@ -55,7 +61,10 @@ def create_app(folder: Path) -> FastAPI:
         redoc_url=None,
     )
     app.add_middleware(QuickScores, service=service)
+    limits = Limits(site.calls_per_second, share=1 / workers)
+    app.add_middleware(Access, keys=service.keys, sessions=service.sessions, limits=limits, router=app)
     app.add_middleware(Counted, metrics=metrics)
+    app.add_middleware(SecurityHeaders)
     app.add_exception_handler(Problem, _of_problem)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _of_fault)
@@ -63,6 +72,7 @@ def create_app(folder: Path) -> FastAPI:
     _add_lots(app, service)
     _add_models(app, service)
     _add_health(app, service, metrics)
+    add_login(app, service)
     app.include_router(pages(service))
     return app
 
@@ -116,8 +126,7 @@ def _add_models(app: FastAPI, service: Service) -> None:
         responses=wire.answers(wire.PromoteAnswer),
     )
     async def promote(request: Request, version: str) -> Response:
-        """Makes a version the champion. From the machine itself only."""
-        from_here(request)
+        """Makes a version the champion; while there are no keys from the machine itself only."""
         wire.query_of(request, ())
         body = await read_body(request)
         return as_json(await service.promote(version, reason=wire.reason_of(parsed(body) if body else {})))
@@ -204,4 +213,6 @@ def _of_http(request: Request, fault: Exception) -> Response:
 
 
 def _of_fault(_: Request, fault: Exception) -> Response:
-    return as_problem("internal_error", type(fault).__name__)
+    said = as_problem("internal_error", type(fault).__name__)
+    said.headers.update(SAFE)  # made outside of the layer that adds them
+    return said

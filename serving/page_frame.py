@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from serving import page_numbers, page_plots
+from serving.access import CALLER
 from serving.words import NAMES, speaker
 
 COOKIE = "lotrisk_language"
@@ -103,7 +104,15 @@ class Frame:
             kept = {name: value for name, value in (asked | changes).items() if value is not None}
             return "?" + urlencode(kept)
 
-        return {"link": link, "changed": changed, "path": request.url.path.removeprefix(root), "files": self.version}
+        caller = request.scope.get(CALLER)
+        name = caller.name if caller is not None and caller.id else ""
+        return {
+            "caller": name,
+            "link": link,
+            "changed": changed,
+            "path": request.url.path.removeprefix(root),
+            "files": self.version,
+        }
 
 
 def read_frame() -> Frame:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from time import time_ns
 
 from fastapi import FastAPI
 
@@ -22,7 +23,10 @@ _GRACE = 15  # seconds for requests that run when the service is told to end
 
 
 def serve(site: Site, *, host: str, port: int, workers: int) -> None:
-    """Serves until SIGINT or SIGTERM. SettingsError where the address or the database cannot be used."""
+    """Serves until SIGINT or SIGTERM. SettingsError where the address or the database cannot be used.
+
+    Beyond this machine only with a key: without one whoever reaches the address would read every lot.
+    """
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
@@ -31,8 +35,9 @@ def serve(site: Site, *, host: str, port: int, workers: int) -> None:
     from serving.metrics import count_together
 
     log_to_stderr()
+    _check_keys(site, host)
     config = uvicorn.Config(
-        partial(worker_app, site.folder),
+        partial(worker_app, site.folder, workers),
         factory=True,
         host=host,
         port=port,
@@ -60,17 +65,28 @@ def serve(site: Site, *, host: str, port: int, workers: int) -> None:
             Multiprocess(config, sockets=[socket]).run()
 
 
+def _check_keys(site: Site, host: str) -> None:
+    from serving.answering import is_loopback
+    from serving.known_keys import usable_keys
+
+    if not is_loopback(host) and not usable_keys(site, time_ns() // 1000):
+        raise SettingsError(
+            f"--host {host}: others than this machine would reach the service, and no key holds; make one first: "
+            f"lotrisk keys create {site.folder} --role admin --name NAME"
+        )
+
+
 def _no_error(record: logging.LogRecord) -> bool:
     return record.levelno < logging.ERROR
 
 
-def worker_app(folder: Path) -> FastAPI:
-    """The app, in a worker's process."""
+def worker_app(folder: Path, workers: int) -> FastAPI:
+    """The app, in the process of one of so many workers."""
     from serving.app import create_app
     from serving.logs import log_to_stderr
 
     log_to_stderr()
-    return create_app(folder)
+    return create_app(folder, workers=workers)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from features.site import Site
 from features.warnings import CODES
 from serving.answers import Answer, Call, answer
 from serving.bodies import read_call
+from serving.known_keys import KnownKeys
 from serving.lane import Lane
 from serving.loaded import Follower, Loaded
 from serving.lot import lots_with, what_is_known
@@ -34,6 +35,7 @@ from serving.promoting import promote_apart
 from serving.published import open_file, spill_folder
 from serving.queries import LotsQuery
 from serving.score_log import LoggedScores, ScoreLog, scores_of_lot
+from serving.sessions import Sessions
 from serving.shadow import Shadow
 from serving.standing import Standing, cursor_of, read_cursor
 
@@ -55,6 +57,7 @@ class Service:
         self._policy = Policy.of(site)
         self.log = ScoreLog(site.database_url, spill=spill_folder(site.state_dir))
         self.engine: sa.Engine = open_database(site.database_url)
+        self.keys, self.sessions = KnownKeys(site, self.engine), Sessions(site.state_dir)
         self._follower = Follower(site, told=metrics.told, looked=lambda: metrics.looked(self.log))
         self._shadow = Shadow(
             self.log, self._policy, scorer=lambda: self.loaded.challenger.scorer, told=metrics.shadowed
@@ -66,6 +69,7 @@ class Service:
         )
 
     def start(self) -> None:
+        self.keys.start()
         self.log.start()
         self._follower.start()
         self._shadow.start()
@@ -83,6 +87,7 @@ class Service:
             lane.close()
         self._shadow.close()
         self._follower.close()
+        self.keys.close()
         self.log.close()
         self.engine.dispose()
 

@@ -1,0 +1,165 @@
+"""The keys that a worker knows: read from the database about every second, in a thread of its own.
+
+With the database gone what was known goes on to hold; the file `serving/keys.json` in `state_dir` has it for a start
+without one. It holds hashes, never secrets.
+"""
+
+import json
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from features.asof import MINUTE, before, within
+from features.database import open_database, reached, writing
+from features.errors import DatabaseUnreachable
+from features.site import Site
+from serving.tables import KEYS
+
+log = logging.getLogger(__name__)
+
+FILE = Path("serving") / "keys.json"
+EVERY = 1.0  # seconds between two looks
+_FIELDS = ("id", "name", "role", "hash", "expires_at", "revoked_at", "calls_per_second", "body_bytes")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is needed to tell a caller."""
+
+    id: str
+    name: str
+    role: str
+    hash: str
+    expires_at: int | None
+    revoked_at: int | None
+    calls_per_second: float | None
+    body_bytes: int | None
+
+    def usable(self, now: int) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or before(now, self.expires_at))
+
+
+Keys = Mapping[str, Known]
+
+
+class KnownKeys:
+    """`now`: the keys by id, those that no longer hold too; empty: none was ever made here."""
+
+    def __init__(self, site: Site, engine: sa.Engine) -> None:
+        self._site, self._engine = site, engine
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keys", daemon=True)
+        self._used: dict[str, int] = {}
+        self._written: dict[str, int] = {}
+        self._fault = ""
+        self.now: Keys = {}
+
+    def start(self) -> None:
+        """What is known before the first request is."""
+        self.now = mirrored(self._site.state_dir)
+        self.look()
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def used(self, key_id: str, now: int) -> None:
+        """Noted; written at most once a minute."""
+        self._used[key_id] = now
+
+    def look(self) -> None:
+        """Reads what holds, and writes which were used. What was known stays where the database is gone."""
+        try:
+            self.now = read_keys(self._engine)
+            mirror(self._site.state_dir, self.now)
+            self._write_used()
+            fault = ""
+        except (DatabaseUnreachable, OSError) as unreachable:
+            fault = " ".join(str(unreachable).split())
+        if fault and not self._fault:
+            log.warning("the keys known before hold on: %s", fault)
+        self._fault = fault
+
+    def _run(self) -> None:
+        while not self._stop.wait(EVERY):
+            try:
+                self.look()
+            except Exception:  # whatever it is, the next look may succeed, and what is known holds
+                log.exception("reading the keys failed")
+
+    def _write_used(self) -> None:
+        used = list(self._used.items())
+        due = [
+            (key, at)
+            for key, at in used
+            if not within(at, self._written.get(key, 0), self._written.get(key, 0) + MINUTE)
+        ]
+        if not due:
+            return
+        with writing(self._engine) as connection:
+            for key, at in due:
+                earlier = sa.or_(KEYS.c.last_used_at.is_(None), KEYS.c.last_used_at < at)
+                connection.execute(KEYS.update().where(KEYS.c.id == key, earlier).values(last_used_at=at))
+        self._written |= dict(due)
+
+
+def read_keys(engine: sa.Engine) -> Keys:
+    """DatabaseUnreachable where they cannot be read."""
+    with reached(engine), engine.connect() as connection:
+        rows = connection.execute(sa.select(*(KEYS.c[name] for name in _FIELDS))).all()
+    return {row.id: Known(**row._mapping) for row in rows}
+
+
+def usable_keys(site: Site, now: int) -> int:
+    """How many keys hold, by the database or, where it is gone, by what was known of it."""
+    engine = open_database(site.database_url)
+    try:
+        found = read_keys(engine)
+    except DatabaseUnreachable:
+        found = mirrored(site.state_dir)
+    finally:
+        engine.dispose()
+    return sum(key.usable(now) for key in found.values())
+
+
+def mirrored(state_dir: Path) -> Keys:
+    """What the file says; nothing where there is none, or it does not read."""
+    try:
+        said = json.loads((state_dir / FILE).read_text(encoding="utf-8"))
+        return {one["id"]: Known(**{name: one[name] for name in _FIELDS}) for one in said}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, LookupError, TypeError) as fault:
+        log.warning("%s does not read (%s); no key is known until the database answers", state_dir / FILE, fault)
+        return {}
+
+
+def mirror(state_dir: Path, keys: Keys) -> None:
+    """Writes the file, for its owner only, unless it says this already."""
+    path = state_dir / FILE
+    text = json.dumps([asdict(keys[key]) for key in sorted(keys)], indent=1) + "\n"
+    with suppress(OSError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    if not keys and not path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(prefix=".new-", suffix=".json", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,71 @@
+"""Who may do what: the roles of every route, in one place. A route that stands not here answers nobody."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from starlette.routing import compile_path
+
+ROLE_NAMES = ("line", "planner", "engineer", "quality", "admin")
+ANYBODY = frozenset({"anybody"})
+"""Also without a key."""
+ALL = frozenset(ROLE_NAMES)
+_LINES = frozenset({"line", "quality", "admin"})
+_OFFICE = ALL - {"line"}
+_QUALITY = frozenset({"quality", "admin"})
+_ENGINEERS = frozenset({"engineer", "admin"})
+
+ROLES: Mapping[tuple[str, str], frozenset[str]] = {
+    ("POST", "/v1/scores"): ALL,
+    ("GET", "/v1/lots"): ALL,
+    ("GET", "/v1/lots/{lot_id:path}"): ALL,
+    ("POST", "/v1/gate"): _LINES,
+    ("GET", "/v1/gate/{audit_id}"): ALL,
+    # The handler asks [gate.authority] whom the site lets overrule what: these may ask at all.
+    ("POST", "/v1/gate/{audit_id}/override"): _LINES,
+    ("POST", "/v1/gate/{audit_id}/carried_out"): _LINES,
+    ("POST", "/v1/histories/{table}"): _LINES | {"engineer"},
+    ("GET", "/v1/containment"): _OFFICE,
+    ("GET", "/v1/containments"): _OFFICE,
+    ("POST", "/v1/containments"): _QUALITY,
+    ("POST", "/v1/containments/{containment_id}/close"): _QUALITY,
+    ("GET", "/v1/models"): _OFFICE,
+    ("GET", "/v1/models/{version}/card"): _OFFICE,
+    ("POST", "/v1/models/{version}/promote"): _ENGINEERS,
+    ("GET", "/v1/drift"): _OFFICE,
+    ("GET", "/v1/performance"): _OFFICE,
+    ("GET", "/metrics"): _ENGINEERS,
+    ("GET", "/openapi.json"): ALL,
+    ("GET", "/healthz"): ANYBODY,
+    ("GET", "/readyz"): ANYBODY,
+    ("GET", "/static/{name}"): ANYBODY,
+    ("GET", "/login"): ANYBODY,
+    ("POST", "/login"): ANYBODY,
+    ("POST", "/logout"): ANYBODY,
+    ("GET", "/"): ALL,
+    ("GET", "/lots/{lot_id:path}"): ALL,
+    ("GET", "/check"): ALL,
+    ("GET", "/model"): _OFFICE,
+    ("GET", "/containment"): _OFFICE,
+    ("GET", "/docs"): ALL,
+}
+
+PAGES = frozenset({"/", "/lots/{lot_id:path}", "/check", "/model", "/containment", "/docs"})
+"""Where a person without a session is led to the log-in page."""
+
+
+def route_of(method: str, path: str) -> str | None:
+    """The path of the table's route that answers; None: there is none here, so nobody may."""
+    method = "GET" if method == "HEAD" else method
+    if (method, path) in ROLES:
+        return path
+    for pattern, route in _patterns(method):
+        if pattern.match(path):
+            return route
+    return None
+
+
+@lru_cache
+def _patterns(method: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """As the framework reads them, of the routes with a name in their path."""
+    return tuple((compile_path(path)[0], path) for of, path in ROLES if of == method and "{" in path)
