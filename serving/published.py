@@ -27,6 +27,12 @@ class Published:
     scored_at: int = 0
     fault: str = ""
     """Why the last refresh failed; "": it did not."""
+    segments: int = 0
+    """Highest number of a stored segment that the histories stand on, 0: they stand on the sources alone."""
+    arrivals: int = 0
+    """The same of an arrival."""
+    read_now: int = 0
+    """The moment that they were read as of: a shipment planned for later is none."""
     log_waiting: int = 0
     """Scores that wait in the keeper's own score log."""
     log_dropped: int = 0
