@@ -1,40 +1,87 @@
 """All tables of a site, from their sources to `Histories`, with a report of what became of each row."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from features.asof import NO_TIME
+from features.card import iso
 from features.columns import read_text
 from features.contracts import TABLES
-from features.errors import ContractViolation
+from features.errors import ContractViolation, SettingsError
 from features.histories import Histories, Table, Vocabulary
+from features.ingest import added_to, read_sources
 from features.report import TableReport
 from features.rows import Lots, read_rows, require_columns
 from features.site import Site
-from features.sources import open_sources
+from features.stored import FOLDER, State, Stored, as_read, open_store
+from features.unite import unite
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read, and how it went: `report` has every table that a source gave with at least one row."""
+    """What was read, and how it went: `report` has every table that a source gave with at least one row.
+
+    `state`: of the stored histories that it stands on, `stored`: what was read of them.
+    """
 
     histories: Histories
     report: Mapping[str, TableReport]
     warnings: tuple[str, ...] = ()
+    state: State = field(default_factory=State)
+    stored: Stored = field(default_factory=Stored)
 
 
-def read_histories(site: Site, *, now: int) -> Reading:
-    """Reads every table of the site. `now` (microseconds UTC): a lot shipped later is a plan, not yet shipped.
+def read_histories(site: Site, *, now: int, ingested_by: int | None = None) -> Reading:
+    """Reads what is stored of the site, and what its sources say beyond it.
 
-    SourceUnreachable, SettingsError and ContractViolation say in one line why a table cannot be used.
+    `now` (microseconds UTC): a lot shipped later is a plan, not yet shipped. `ingested_by`: only what was stored
+    strictly before it, as it was read then, and no sources. SourceUnreachable, SettingsError and ContractViolation say
+    in one line why a table cannot be used, DatabaseUnreachable that nobody can tell what is stored.
     """
-    with open_sources(site) as sources:
-        raw = {name: table for name in TABLES if (table := sources.read(name)) is not None}
-    return histories_of(raw, site, now=now)
+    with open_store(site) as store:
+        stored = store.all(ingested_by=ingested_by)
+    if ingested_by is not None:
+        if not stored.tables:
+            raise SettingsError(
+                f"--ingested-by {iso(ingested_by)}: nothing had been stored by then; lotrisk ingest stores, see "
+                f"{site.state_dir / FOLDER} for what and since when"
+            )
+        return _of_stored(stored, {}, site, now=ingested_by)
+    return _of_stored(stored, read_sources(site), site, now=now)
+
+
+def read_histories_at(site: Site, state: State, *, now: int) -> Reading:
+    """What a reading stood on that said `state`, read again: what came in since is left out, and so are the sources.
+
+    `now`: of that reading.
+    """
+    with open_store(site) as store:
+        stored = store.all(upto=state)
+    return _of_stored(stored, {}, site, now=now)
+
+
+def _of_stored(stored: Stored, sources: "Mapping[str, pa.Table]", site: Site, *, now: int) -> Reading:
+    raw = stored_and_new(stored, sources, site, now=now)
+    return replace(histories_of(raw, site, now=now), state=stored.state, stored=stored)
+
+
+def stored_and_new(stored: Stored, sources: "Mapping[str, pa.Table]", site: Site, *, now: int) -> "dict[str, pa.Table]":
+    """The raw tables: what is stored, and what an ingest `now` would add to it from the sources."""
+    raw = {}
+    for name in TABLES:
+        parts = [table for held in (stored.source, stored.arrived) if (table := held.get(name)) is not None]
+        if name in sources:
+            if not parts:
+                raw[name] = sources[name]
+                continue
+            parts.append(added_to(stored, name, sources[name], site, now=now).rows)
+        if parts:
+            raw[name] = as_read(unite(name, parts))
+    return raw
 
 
 def histories_of(raw: "Mapping[str, pa.Table]", site: Site, *, now: int) -> Reading:
