@@ -9,7 +9,7 @@ import numpy as np
 
 from features.asof import Array
 from features.histories import Histories, Table
-from features.rules import Costs, DecisionRule, LabelRule, Rules
+from features.rules import Rules, rules_from
 
 POOLED = "other"
 """What the material groups beyond the commonest are called together."""
@@ -84,13 +84,9 @@ class Layout:
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "Layout":
         """What `as_dict` gave, also after a trip through JSON."""
-        rules = stored["rules"]
-        decision = dict(rules["decision"])
-        decision["costs"] = Costs(**decision["costs"])
-        decision["tiers"] = {tier: Costs(**costs) for tier, costs in decision["tiers"].items()}
         return cls(
             until=stored["until"],
-            rules=Rules(LabelRule(**rules["label"]), DecisionRule(**decision), rules["known_until"]),
+            rules=rules_from(stored["rules"]),
             parts=tuple(stored["parts"]),
             delay=stored["delay"],
             tables=tuple(stored["tables"]),

@@ -3,8 +3,9 @@
 Durations are microseconds, like all times; money is in the site's own currency.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from features.errors import SettingsError
 
@@ -67,6 +68,14 @@ class Rules:
     label: LabelRule
     decision: DecisionRule
     known_until: int | None
+
+
+def rules_from(stored: Mapping[str, Any]) -> Rules:
+    """What `dataclasses.asdict` gave of rules, also after a trip through JSON."""
+    decision = dict(stored["decision"])
+    decision["costs"] = Costs(**decision["costs"])
+    decision["tiers"] = {tier: Costs(**costs) for tier, costs in decision["tiers"].items()}
+    return Rules(LabelRule(**stored["label"]), DecisionRule(**decision), stored["known_until"])
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,29 @@ def answer(
 
     `shadow` gets what was scored and logged.
     """
+    answers, good, strange = read_lots(calls, histories, timezone=timezone, now=now)
+    for one in strange:
+        detail = f"{one.lot_id}: {CODES['unknown_lot']}"
+        answers[one.call][one.place] = {"lot_id": one.lot_id, "problem": problem("unknown_lot", detail)}
+    if good:
+        for one, result in zip(
+            good, _results(good, scorer, histories, policy, now=now, log=log, shadow=shadow), strict=True
+        ):
+            answers[one.call][one.place] = result
+    return [
+        {
+            "as_of": iso(now if call.as_of is None else call.as_of),
+            "model_version": scorer.version,
+            "results": results,
+        }
+        for call, results in zip(calls, answers, strict=True)
+    ]
+
+
+def read_lots(
+    calls: Sequence[Call], histories: Histories, *, timezone: str, now: int
+) -> tuple[list[list[Any]], list[Asked], list[Asked]]:
+    """(answers by call and place: problems of what cannot be read, else None; lots to score; lots nobody knows)."""
     answers: list[list[Any]] = [[None] * len(call.lots) for call in calls]
     asked: list[Asked] = []
     for number, call in enumerate(calls):
@@ -89,23 +112,10 @@ def answer(
             code = histories.ids["lot"].code(lot_id) if record is None else record.code
             asked.append(Asked(number, place, lot_id, code, moment, call.reasons, call.logged, record))
     known = _known(asked, histories)
-    for one in (one for one, is_known in zip(asked, known, strict=True) if not is_known):
-        detail = f"{one.lot_id}: {CODES['unknown_lot']}"
-        answers[one.call][one.place] = {"lot_id": one.lot_id, "problem": problem("unknown_lot", detail)}
-    good = [one for one, is_known in zip(asked, known, strict=True) if is_known]
-    if good:
-        for one, result in zip(
-            good, _results(good, scorer, histories, policy, now=now, log=log, shadow=shadow), strict=True
-        ):
-            answers[one.call][one.place] = result
-    return [
-        {
-            "as_of": iso(now if call.as_of is None else call.as_of),
-            "model_version": scorer.version,
-            "results": results,
-        }
-        for call, results in zip(calls, answers, strict=True)
-    ]
+    of: dict[bool, list[Asked]] = {True: [], False: []}
+    for one, is_known in zip(asked, known, strict=True):
+        of[is_known].append(one)
+    return answers, of[True], of[False]
 
 
 def _read(lot: Any, seen: set[str], histories: Histories, *, as_of: int, timezone: str) -> tuple[str, Record | None]:
@@ -169,13 +179,11 @@ def _results(
     log: Callable[[LoggedScores], bool],
     shadow: Shadowing | None,
 ) -> list[Answer]:
-    records = _records(asked)
     judged = judgements_of(asked, histories)
     said = score(scorer, histories, policy, judged, most_reasons=[one.reasons for one in asked])
-    for place, record in records:
-        said.warnings[place].extend(_of_record(record, scorer.bundle))
+    noted(said, asked, scorer.bundle)
     rows = [place for place, one in enumerate(asked) if one.logged]
-    if rows and not log(_to_log([asked[row].lot_id for row in rows], said, rows, now)):
+    if rows and not log(to_log([asked[row].lot_id for row in rows], said, rows, now, source="api")):
         for row in rows:
             said.warnings[row].append({"code": "not_logged", "detail": CODES["not_logged"]})
     elif rows and shadow is not None:
@@ -183,7 +191,14 @@ def _results(
     return results_of([one.lot_id for one in asked], said)
 
 
-def _to_log(lots: list[str], said: Scored, rows: list[int], now: int) -> LoggedScores:
+def noted(said: Scored, asked: Sequence[Asked], bundle: Bundle | None) -> None:
+    """Adds the warnings of what records leave out."""
+    for place, record in _records(asked):
+        said.warnings[place].extend(_of_record(record, bundle))
+
+
+def to_log(lots: list[str], said: Scored, rows: list[int], now: int, *, source: str) -> LoggedScores:
+    """The scores at those places, as they are logged."""
     whole = len(rows) == len(said.risk)
     return LoggedScores(
         lot_id=lots,
@@ -194,7 +209,7 @@ def _to_log(lots: list[str], said: Scored, rows: list[int], now: int) -> LoggedS
         decision=[said.decision[row] for row in rows],
         model_version=said.version,
         vectors=said.vectors if whole else said.vectors[rows],
-        source="api",
+        source=source,
         propensity=said.propensity if whole else said.propensity[rows],
     )
 

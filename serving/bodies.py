@@ -49,7 +49,11 @@ def parsed(body: bytes) -> Any:
 
 def read_call(body: bytes, *, now: int, timezone: str) -> Call:
     """The call of `POST /v1/scores`. Problem says what is wrong with it as a whole; lots are looked at one by one."""
-    sent = parsed(body)
+    return call_of(parsed(body), now=now, timezone=timezone)
+
+
+def call_of(sent: Any, *, now: int, timezone: str) -> Call:
+    """The same of a body that is parsed."""
     if not isinstance(sent, dict):
         raise Problem("invalid_request", "the body must be an object with the field lots")
     for name in sent:

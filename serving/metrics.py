@@ -42,6 +42,12 @@ class Metrics:
         self.shadow = prometheus.Counter(
             "lotrisk_shadow_scores_total", "Scores of the challenger of what was answered", ("outcome",), **told
         )
+        self.decided = prometheus.Counter(
+            "lotrisk_gate_decisions_total", "Lots decided at the gate and recorded", ("decision",), **told
+        )
+        self.not_recorded = prometheus.Counter(
+            "lotrisk_gate_not_recorded_total", "Calls of the gate refused since nothing could be recorded", **told
+        )
         gauge: dict[str, Any] = {**told, "multiprocess_mode": "livemax"}
         of_each: dict[str, Any] = {**told, "multiprocess_mode": "livesum"}
         self.waiting = prometheus.Gauge("lotrisk_log_waiting_scores", "Scores that wait to be logged", **of_each)
@@ -79,6 +85,11 @@ class Metrics:
             if decision not in self._of_decision:  # looking one up takes as long as counting
                 self._of_decision[decision] = self.lots.labels(decision)
             self._of_decision[decision].inc(number)
+
+    def gated(self, results: Sequence[Mapping[str, Any]]) -> None:
+        """Lots were decided at the gate."""
+        for result in results:
+            self.decided.labels(result["decision"]).inc()
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""

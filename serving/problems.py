@@ -21,6 +21,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "idempotency_conflict": (409, "The Idempotency-Key came with another body before"),
     "not_recorded": (503, "It cannot be recorded now, so it is not done"),
     "unknown_decision": (404, "The decision is not known"),
+    "not_decided": (409, "That is less careful than what was decided"),
     "not_authorised": (403, "The site does not grant this role that authority"),
     "no_key": (401, "A key is needed"),
     "key_refused": (401, "The key is not one of this service"),

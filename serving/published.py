@@ -9,9 +9,11 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from features.asof import MINUTE, before
 from features.output import write_text
 
 FOLDER = "serving"
+_MISSED = 10  # refreshes in a row before the histories count as out of date
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ def read_published(state_dir: Path) -> Published:
 def publish(state_dir: Path, published: Published) -> None:
     """Replaces what holds."""
     write_text(state_dir / FOLDER / "current.json", json.dumps(asdict(published), indent=1) + "\n")
+
+
+def out_of_date(published: Published, *, refresh_every: int, now: int) -> bool:
+    """Whether the sources have not been looked at for ten refreshes, ten minutes at least."""
+    return bool(before(published.checked_at + _MISSED * max(refresh_every, MINUTE), now))
 
 
 def histories_folder(state_dir: Path, name: str) -> Path:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 
-from features.asof import MINUTE, before
+from features.asof import before
 from features.card import iso
 from features.champion import Scorer
 from features.database import open_database
@@ -23,6 +23,8 @@ from features.site import Site
 from features.warnings import CODES
 from serving.answers import Answer, Call, answer
 from serving.bodies import read_call
+from serving.followed import Followed
+from serving.gate import Gate
 from serving.known_keys import KnownKeys
 from serving.lane import Lane
 from serving.loaded import Follower, Loaded
@@ -32,7 +34,7 @@ from serving.models import card_of, model_versions
 from serving.monitor import REPORTS
 from serving.problems import Problem
 from serving.promoting import promote_apart
-from serving.published import open_file, spill_folder
+from serving.published import open_file, out_of_date, spill_folder
 from serving.queries import LotsQuery
 from serving.score_log import LoggedScores, ScoreLog, scores_of_lot
 from serving.sessions import Sessions
@@ -45,7 +47,6 @@ LONG_CALLS = 2  # at a time: while LightGBM, which needs no Python, scores one t
 REASONS = 10  # of a lot that a person looks at
 HISTORY = 500  # scores of a lot shown over time
 NOT_RUN = {"verdict": "not_run", "detail": "nobody has looked yet; run lotrisk monitor"}
-_MISSED = 10  # refreshes missed in a row before the histories count as out of date
 _FAULTS = {UnknownVersion: "unknown_version", BundleRefused: "bundle_refused", RegistryFault: "registry_fault"}
 
 
@@ -62,6 +63,16 @@ class Service:
         self._shadow = Shadow(
             self.log, self._policy, scorer=lambda: self.loaded.challenger.scorer, told=metrics.shadowed
         )
+        self.gate = Gate(
+            site,
+            self.engine,
+            loaded=lambda: self.loaded,
+            log=self.log,
+            metrics=metrics,
+            shadow=self._shadow.put,
+            clock=_now,
+        )
+        self.followed = Followed(site, self.engine)
         self._quick: Lane[Call, Answer] = Lane(self._answer, size=lambda call: len(call.lots), most=BATCH)
         self._slow: Lane[Call, Answer] = Lane(self._one_by_one, size=lambda call: len(call.lots), most=1)
         self._long: Lane[Call, Answer] = Lane(
@@ -83,7 +94,7 @@ class Service:
 
     def close(self) -> None:
         """Lets what is being scored end, then writes what waits to be logged."""
-        for lane in (self._quick, self._slow, self._long):
+        for lane in (self._quick, self._slow, self._long, self.gate):
             lane.close()
         self._shadow.close()
         self._follower.close()
@@ -178,7 +189,7 @@ class Service:
         bundle = loaded.scorer is not None and loaded.scorer.bundle is not None
         refused = loaded.refused or ("" if bundle else "no version has been promoted")
         published = loaded.published
-        old = before(published.checked_at + _MISSED * max(self.site.refresh_every, MINUTE), now)
+        old = out_of_date(published, refresh_every=self.site.refresh_every, now=now)
         late = published.fault or (f"the sources were last looked at at {iso(published.checked_at)}" if old else "")
         checks = {
             "bundle": {"ok": not refused, "detail": refused or f"version {loaded.scorer and loaded.scorer.version}"},

@@ -64,3 +64,13 @@ CONTAINMENTS = sa.Table(
     sa.Column("closed_by", sa.Text),
     sa.Column("closed_reason", sa.Text),
 )
+FOLLOWED = sa.Table(
+    "followed",
+    METADATA,
+    sa.Column("decision", sa.BigInteger, primary_key=True, autoincrement=False),  # seq of its entry
+    sa.Column("lot_id", sa.Text, primary_key=True),
+    sa.Column("now", sa.Text, nullable=False),  # the decision that stands: the gate's, or the last override's
+    sa.Column("action", sa.Text),  # the last that was carried out; null: none was
+    sa.Column("found", sa.Integer),  # at an inspection, 0 or 1
+)
+"""What became of decisions that were overridden or carried out; the audit log has how it came so."""

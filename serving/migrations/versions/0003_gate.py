@@ -92,6 +92,14 @@ def upgrade() -> None:
         sa.Column("closed_by", sa.Text),
         sa.Column("closed_reason", sa.Text),
     )
+    op.create_table(
+        "followed",
+        sa.Column("decision", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("lot_id", sa.Text, primary_key=True),
+        sa.Column("now", sa.Text, nullable=False),
+        sa.Column("action", sa.Text),
+        sa.Column("found", sa.Integer),
+    )
     if op.get_bind().dialect.name == "sqlite":
         for change in ("UPDATE", "DELETE"):
             op.execute(_NEVER_CHANGED.format(change))

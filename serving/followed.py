@@ -1,0 +1,210 @@
+"""What follows a decision: it is overruled by who may, and carried out; each with its entry and disposition row."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from features.arrivals import ACCEPTED, KNOWN, keep, read_arrivals
+from features.card import iso
+from features.database import reached
+from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
+from features.errors import DatabaseUnreachable
+from features.site import Site
+from serving.access import Caller
+from serving.answers import Answer
+from serving.audit import Entry, append, entry_of
+from serving.gate import recording
+from serving.gate_calls import Once, words_of
+from serving.once import given, keep_answer
+from serving.problems import Problem
+from serving.tables import FOLLOWED
+
+ACTIONS = ("released", "inspected", "reworked", "held", "scrapped")
+_DONE = {RELEASE: "released", INSPECT: "inspected", HOLD: "held"}
+"""What carrying a decision out leaves as disposition, unless another is told."""
+_OVERRIDE = ("decision", "reason", "lot_id")
+_CARRIED_OUT = ("lot_id", "action", "found")
+
+
+class Followed:
+    """Overrides and what was carried out, of one worker."""
+
+    def __init__(self, site: Site, engine: sa.Engine) -> None:
+        self._site, self._engine = site, engine
+
+    def decision(self, audit_id: str) -> Answer:
+        """A recorded decision, and what has followed. Problem `unknown_decision`."""
+        entry = self._entry(audit_id)
+        with reached(self._engine), self._engine.connect() as connection:
+            rows = connection.execute(sa.select(FOLLOWED).where(FOLLOWED.c.decision == entry.seq)).mappings().all()
+        followed = [{name: row[name] for name in ("lot_id", "now", "action", "found")} for row in rows]
+        return {
+            "audit_id": audit_id,
+            "at": iso(entry.at),
+            "actor": entry.actor,
+            "hash": entry.hash,
+            **entry.body["answer"],
+            "followed": followed,
+        }
+
+    def override(self, audit_id: str, sent: Mapping[str, Any], *, caller: Caller, once: Once, now: int) -> Answer:
+        """Puts another decision in the place of the one that stands. Problem `not_authorised` for who may not.
+
+        Whoever overrules acts: a release or a hold leaves its disposition row at once.
+        """
+        entry = self._entry(audit_id)
+        decision, reason = sent.get("decision"), words_of(sent, "reason")
+        if decision not in _DONE:
+            raise Problem("invalid_request", f"decision must be one of {', '.join(_DONE)}")
+        result = _result(entry, sent.get("lot_id"))
+        lot_id, risk_class = result["lot_id"], self._class(result)
+        if not self._site.gate.may_overrule(caller.role, risk_class):
+            raise Problem(
+                "not_authorised",
+                f"[gate.authority] grants {caller.role} no override of a decision of class {risk_class}",
+            )
+        with recording(self._engine) as connection:
+            if (said := _given(connection, once)) is not None:
+                return said
+            standing = _standing(connection, entry.seq, lot_id)
+            previous = result["decision"] if standing is None else standing.now
+            action = {RELEASE: "released", HOLD: "held"}.get(str(decision))
+            body = {
+                "of": entry.seq,
+                "lot_id": lot_id,
+                "decision": decision,
+                "previous": previous,
+                "reason": reason,
+                "role": caller.role,
+                "risk_class": risk_class,
+            }
+            return self._followed(connection, body, "override", action, None, caller=caller, once=once, now=now)
+
+    def carried_out(self, audit_id: str, sent: Mapping[str, Any], *, caller: Caller, once: Once, now: int) -> Answer:
+        """Notes that the decision that stands was carried out, with its disposition row.
+
+        Problem `not_decided` for an action that is less careful than that decision.
+        """
+        entry = self._entry(audit_id)
+        result = _result(entry, sent.get("lot_id"))
+        lot_id, found = result["lot_id"], sent.get("found")
+        if found not in (None, 0, 1) or isinstance(found, float):
+            raise Problem("invalid_request", "found must be 0 or 1: whether the inspection found the lot failing")
+        found = None if found is None else int(found)
+        with recording(self._engine) as connection:
+            if (said := _given(connection, once)) is not None:
+                return said
+            standing = _standing(connection, entry.seq, lot_id)
+            decision = result["decision"] if standing is None else standing.now
+            action = sent.get("action") or _DONE.get(decision, "held")
+            passed = standing is not None and standing.action == "inspected" and standing.found == 0
+            _check(decision, action, found, passed=passed)
+            body = {
+                "of": entry.seq,
+                "lot_id": lot_id,
+                "decision": decision,
+                "previous": None if standing is None else standing.action,
+                "action": action,
+                "found": found,
+            }
+            return self._followed(connection, body, "carried_out", action, found, caller=caller, once=once, now=now)
+
+    def _followed(
+        self,
+        connection: sa.Connection,
+        body: dict[str, Any],
+        kind: str,
+        action: str | None,
+        found: int | None,
+        *,
+        caller: Caller,
+        once: Once,
+        now: int,
+    ) -> Answer:
+        """The entry, the disposition row, and what stands now: all of one transaction."""
+        disposition = None
+        if action is not None:
+            disposition = {"lot_id": body["lot_id"], "decided_at": iso(now), "action": action}
+            disposition |= {} if found is None else {"found": found}
+            self._keep(connection, disposition, now)
+        entry = append(connection, kind=kind, actor=caller.actor, body=body | {"disposition": disposition}, at=now)
+        row = {"now": body["decision"]}
+        if action is not None:
+            row |= {"action": action, "found": found}
+        of = (FOLLOWED.c.decision == body["of"]) & (FOLLOWED.c.lot_id == body["lot_id"])
+        if connection.execute(FOLLOWED.update().where(of).values(**row)).rowcount == 0:
+            connection.execute(FOLLOWED.insert().values(decision=body["of"], lot_id=body["lot_id"], **row))
+        answer = {
+            "audit_id": str(entry.seq),
+            "of": str(body["of"]),
+            "lot_id": body["lot_id"],
+            "decision": body["decision"],
+            "previous": body["previous"],
+            "disposition": disposition,
+        }
+        if once.key is not None:
+            keep_answer(connection, once.scope, once.key, once.request, answer, at=now)
+        return answer
+
+    def _keep(self, connection: sa.Connection, row: dict[str, Any], now: int) -> None:
+        read, refused = read_arrivals(
+            "dispositions", [row], known_attributes=None, timezone=self._site.timezone, now=now
+        )
+        said = [one["reason"] for one in refused] or keep(connection, [one for _, one in read], received_at=now)
+        if said[0] not in (ACCEPTED, KNOWN):
+            raise Problem("invalid_request", f"no disposition can be written: {said[0]}")
+
+    def _class(self, result: Mapping[str, Any]) -> str:
+        if result.get("rules"):
+            return "rule"
+        if result["decision"] == CANNOT_ASSESS or result.get("unknown"):
+            return "unknown"
+        return self._site.gate.classed(result["risk"])
+
+    def _entry(self, audit_id: str) -> Entry:
+        entry = None
+        if audit_id.isascii() and audit_id.isdigit() and len(audit_id) <= 18:
+            try:
+                entry = entry_of(self._engine, int(audit_id))
+            except DatabaseUnreachable as fault:
+                raise Problem("not_recorded", str(fault)) from None
+        if entry is None or entry.kind != "decision":
+            raise Problem("unknown_decision", f"{audit_id[:40]} is no decision of the gate")
+        return entry
+
+
+def _result(entry: Entry, lot_id: Any) -> Mapping[str, Any]:
+    """The lot's part of a decision; of one lot it need not be named."""
+    results: list[dict[str, Any]] = entry.body["answer"]["results"]
+    if lot_id is None:
+        if len(results) > 1:
+            raise Problem("invalid_request", f"the decision is about {len(results)} lots; say which in lot_id")
+        return results[0]
+    found = next((result for result in results if result["lot_id"] == lot_id), None)
+    if found is None:
+        raise Problem("unknown_lot", f"decision {entry.seq} is not about a lot {str(lot_id)[:100]}")
+    return found
+
+
+def _standing(connection: sa.Connection, seq: int, lot_id: str) -> Any:
+    asked = sa.select(FOLLOWED).where(FOLLOWED.c.decision == seq, FOLLOWED.c.lot_id == lot_id)
+    return connection.execute(asked).one_or_none()
+
+
+def _given(connection: sa.Connection, once: Once) -> Answer | None:
+    return None if once.key is None else given(connection, once.scope, once.key, once.request)
+
+
+def _check(decision: str, action: Any, found: int | None, *, passed: bool) -> None:
+    """Problem for an action that there is not, or that is less careful than what was decided."""
+    if action not in ACTIONS:
+        raise Problem("invalid_request", f"action must be one of {', '.join(ACTIONS)}")
+    if (action == "inspected") != (found is not None):
+        raise Problem("invalid_request", "an inspection has its result, found 0 or 1; nothing else has one")
+    less_careful = {RELEASE: (), INSPECT: () if passed else ("released",), HOLD: ("released",)}
+    if action in less_careful.get(decision, ("released",)):
+        raise Problem(
+            "not_decided",
+            f"the decision that stands is {decision}: the lot is not to be released; inspect it, or have it overruled",
+        )

@@ -1,0 +1,204 @@
+"""The gate: decisions that are recorded in the transaction in which they are given, or not given.
+
+Calls that wait together are decided together, and share one commit. What a call brings of a lot is kept as history
+first; the audit log then has the call, all that the decision stands on, and the answer.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from features.arrivals import ACCEPTED, KNOWN, keep, read_arrivals
+from features.card import code_fingerprint, iso
+from features.containment import Scope
+from features.database import writing
+from features.decision import CANNOT_ASSESS
+from features.errors import DatabaseUnreachable
+from features.gate import Ground
+from features.score import Policy
+from features.site import Site
+from serving import recorded_rules
+from serving.actors import at_terminal
+from serving.answers import Answer, to_log
+from serving.audit import append
+from serving.containments import open_scopes
+from serving.gate_answers import Decided, decide, scorer_facts
+from serving.gate_calls import GateCall
+from serving.lane import Lane
+from serving.loaded import Loaded
+from serving.metrics import Metrics
+from serving.once import given, keep_answer
+from serving.problems import Problem, problem
+from serving.published import out_of_date
+from serving.score_log import ScoreLog
+
+TOGETHER = 64  # lots of calls that are decided together
+_TABLES = ("lots", "measurements", "genealogy")
+
+
+class Gate:
+    """One worker's gate. `shadow`: takes what was scored, for the challenger."""
+
+    def __init__(
+        self,
+        site: Site,
+        engine: sa.Engine,
+        *,
+        loaded: Callable[[], Loaded],
+        log: ScoreLog,
+        metrics: Metrics,
+        shadow: Callable[..., None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._site, self._engine, self._loaded, self._log = site, engine, loaded, log
+        self._metrics, self._shadow, self._clock = metrics, shadow, clock
+        self._policy, self._rules = Policy.of(site), recorded_rules.told(site)
+        self._rules_hash = recorded_rules.hash_of(self._rules)
+        self._scopes: Sequence[Scope] = ()
+        self._latest = 0
+        self._quick: Lane[GateCall, Answer] = Lane(self._run, size=lambda one: len(one.call.lots), most=TOGETHER)
+        self._long: Lane[GateCall, Answer] = Lane(self._run, size=lambda one: len(one.call.lots), most=1)
+
+    async def ask(self, call: GateCall) -> Answer:
+        """The recorded answer. Problem `not_ready`, `not_recorded`, `idempotency_conflict`."""
+        lane = self._quick if len(call.call.lots) <= TOGETHER else self._long
+        return await lane.ask(call)
+
+    def close(self) -> None:
+        """Ends after what is being decided."""
+        self._quick.close()
+        self._long.close()
+
+    def now(self) -> int:
+        """Never earlier than a moment that was told before: a clock that steps back must not hide what was known."""
+        self._latest = max(self._clock(), self._latest, self._loaded().published.read_now)
+        return self._latest
+
+    def _run(self, calls: Sequence[GateCall]) -> list[Any]:
+        """Answers, or what keeps each from one. What breaks one must not break the others."""
+        try:
+            return self._decided(calls)
+        except Problem as fault:
+            return [fault] * len(calls)
+        except DatabaseUnreachable as fault:
+            self._metrics.not_recorded.inc(len(calls))
+            return [Problem("not_recorded", str(fault))] * len(calls)
+        except Exception as fault:
+            if len(calls) == 1:
+                return [fault]
+            return [answer for call in calls for answer in self._run([call])]
+
+    def _decided(self, calls: Sequence[GateCall]) -> list[Any]:
+        loaded, now = self._loaded(), self.now()
+        ground, asked = self._ground(loaded, now), [one.call for one in calls]
+        decided = decide(asked, ground, timezone=self._site.timezone, now=now)
+        with writing(self._engine) as connection:
+            scopes = open_scopes(connection)
+            if scopes != ground.scopes:  # opened or closed since: they count from their commit on
+                self._scopes, ground = scopes, replace(ground, scopes=scopes)
+                decided = decide(asked, ground, timezone=self._site.timezone, now=now)
+            recorded_rules.record(connection, self._rules, actor=f"settings read by {at_terminal()}", at=now)
+            facts = self._facts(loaded, ground, now)
+            answers = [
+                self._recorded(connection, call, answer, facts, now)
+                for call, answer in zip(calls, decided.answers, strict=True)
+            ]
+        self._logged(ground, decided, now)
+        for one in answers:
+            if isinstance(one, dict):
+                self._metrics.gated(one["results"])
+        return answers
+
+    def _ground(self, loaded: Loaded, now: int) -> Ground:
+        scorer, histories, published = loaded.scorer, loaded.histories, loaded.published
+        if scorer is None or histories is None:
+            why = loaded.refused if scorer is None else published.fault
+            raise Problem("not_ready", why or "the histories have not been read yet; try again in a moment")
+        if not (published.segments or published.arrivals):
+            raise Problem("not_ready", "the histories are not stored yet, so that no decision could be looked at again")
+        old = ""
+        if out_of_date(published, refresh_every=self._site.refresh_every, now=now):
+            old = published.fault or f"the sources were last looked at at {iso(published.checked_at)}"
+        return Ground(scorer, histories, self._policy, self._site.gate, self._scopes, old)
+
+    def _facts(self, loaded: Loaded, ground: Ground, now: int) -> dict[str, Any]:
+        """What a replay needs beside the call."""
+        published = loaded.published
+        return {
+            "now": now,
+            "model": scorer_facts(ground.scorer),
+            "histories": {name: getattr(published, name) for name in ("segments", "arrivals", "read_now")},
+            "rules": self._rules_hash,
+            "containments": [scope.id for scope in ground.scopes],
+            "old": ground.old,
+            "code": code_fingerprint(),
+        }
+
+    def _recorded(
+        self, connection: sa.Connection, one: GateCall, answer: Answer, facts: Mapping[str, Any], now: int
+    ) -> Answer | Problem:
+        once = one.once
+        if once.key is not None:
+            try:
+                if (before_ := given(connection, once.scope, once.key, once.request)) is not None:
+                    return before_
+            except Problem as conflict:
+                return conflict
+        refused = self._kept(connection, one, answer, now)
+        for place, why in refused.items():
+            lot_id = answer["results"][place]["lot_id"]
+            told = problem("conflicts_with_history", why)
+            answer["results"][place] = {"lot_id": lot_id, "problem": told, "decision": CANNOT_ASSESS}
+        call = one.call
+        body = {**facts, "call": {"lots": list(call.lots), "as_of": call.as_of, "reasons": call.reasons}}
+        body |= {"refused": {str(place): why for place, why in refused.items()}, "answer": answer}
+        entry = append(connection, kind="decision", actor=one.actor, body=body, at=now)
+        given_now = {"audit_id": str(entry.seq), **answer}
+        if once.key is not None:
+            keep_answer(connection, once.scope, once.key, once.request, given_now, at=now)
+        return given_now
+
+    def _kept(self, connection: sa.Connection, one: GateCall, answer: Answer, now: int) -> dict[int, str]:
+        """Keeps what records tell; by place in the call, why one cannot be kept."""
+        refused: dict[int, str] = {}
+        for place, lot in enumerate(one.call.lots):
+            if not isinstance(lot, Mapping) or "problem" in answer["results"][place]:
+                continue
+            told = [arrival for table in _TABLES for arrival in self._arrivals(table, lot, now)]
+            said = keep(connection, told, received_at=now)
+            if faults := [text for text in said if text not in (ACCEPTED, KNOWN)]:
+                refused[place] = faults[0]
+        return refused
+
+    def _arrivals(self, table: str, record: Mapping[str, Any], now: int) -> list[Any]:
+        lot_id = record["lot"]["lot_id"]
+        if table == "lots":
+            histories = self._loaded().histories
+            held = histories is not None and histories.ids["lot"].code(lot_id) >= 0
+            rows = [] if held else [record["lot"]]
+        else:
+            rows = [{"lot_id": lot_id, **row} for row in record.get(table) or ()]
+        read, _ = read_arrivals(table, rows, known_attributes=None, timezone=self._site.timezone, now=now)
+        return [arrival for _, arrival in read]
+
+    def _logged(self, ground: Ground, decided: Decided, now: int) -> None:
+        """Into the score log, which the monitor reads; the audit log has it already, whatever becomes of this."""
+        asked, said = decided.asked, decided.said
+        if said is None:
+            return
+        rows = list(range(len(asked)))
+        if self._log.put(to_log([one.lot_id for one in asked], said, rows, now, source="gate")):
+            self._shadow(ground.histories, asked, now)
+
+
+@contextmanager
+def recording(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """`writing`, with Problem `not_recorded` where it cannot be."""
+    try:
+        with writing(engine) as connection:
+            yield connection
+    except DatabaseUnreachable as fault:
+        raise Problem("not_recorded", str(fault)) from None
