@@ -1,6 +1,6 @@
 """What is asked: judged lots with their own rows, as far as these may be used at the moment of judgement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -20,7 +20,8 @@ T = TypeVar("T")
 class Asked:
     """The lots' own facts. Codes and times int64, values float64; shape (judgements,) unless said otherwise.
 
-    `judged_first`: the lot's first judgement where it lies behind, else NO_TIME.
+    `judged_first`: the lot's first judgement where it lies behind, else NO_TIME. `foreign`: by place, the supplier lots
+    that a record names and the histories do not know.
     """
 
     lot: Array
@@ -31,6 +32,7 @@ class Asked:
     judged_first: Array
     measured: Measured
     used: Used
+    foreign: Mapping[int, Sequence[str]] = field(default_factory=dict)
     _made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -57,7 +59,8 @@ def ask(judgements: Judgements, histories: Histories, rules: Rules) -> Asked:
         if told.own:
             produced_at = own.times("produced_at")
             judged_first = _told_first(judged_first, told, rules, as_of)
-    return Asked(lot, as_of, judgements.units, own, produced_at, judged_first, measured, used)
+    foreign = {} if told is None else told.foreign
+    return Asked(lot, as_of, judgements.units, own, produced_at, judged_first, measured, used, foreign)
 
 
 def _told_first(moment: Array, told: Told, rules: Rules, as_of: Array) -> Array:

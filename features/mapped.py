@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from features import asof, evidence, histories, layout, rules, shipments, steps
+from features import asof, evidence, histories, layout, rules, shipments, steps, traced
 from features.card import code_fingerprint
 from features.errors import LotRiskError
 from features.histories import Array, Histories, PackedTexts, Vocabulary
@@ -33,6 +33,7 @@ CLASSES = {
         *(evidence.Facts, shipments.Shipments),
         *(layout.Layout, layout.Attribute, layout.Characteristic, layout.Prior),
         *(rules.Rules, rules.LabelRule, rules.DecisionRule, rules.Costs),
+        *(traced.Traced, traced.Source),
     )
 }
 """What may be kept with histories, beside arrays, vocabularies, dicts, lists, tuples and JSON's own."""

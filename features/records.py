@@ -32,7 +32,8 @@ class Record:
 
     `code` of the lot, -1: nobody's. `own`: its row where the histories have none. `measured`: (characteristic, value,
     lower, upper), `used`: (supplier lot, quantity, consumed, known); code -1: the histories know none of that name.
-    `late`, `late_uses`: measurements and genealogy rows not known before as_of; `unknown`: names of what is not known.
+    `late`, `late_uses`: measurements and genealogy rows not known before as_of; `unknown`: names of what is not known;
+    `foreign`: the supplier lots among these.
     """
 
     lot_id: str
@@ -43,6 +44,7 @@ class Record:
     late: int
     late_uses: int
     unknown: list[str]
+    foreign: list[str]
 
 
 def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, timezone: str) -> Record:
@@ -74,7 +76,7 @@ def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, ti
     used = _not_held("genealogy", uses, _held(histories, "genealogy", code, as_of))
     characteristic, supply = _codes(histories, "characteristic"), _codes(histories, "supplier_lot")
     unknown = [f"characteristic {name}" for one in known if characteristic(name := one["characteristic"]) < 0]
-    unknown += [f"supplier lot {name}" for one in used if supply(name := one["supplier_lot_id"]) < 0]
+    foreign = [name for one in used if supply(name := one["supplier_lot_id"]) < 0]
     return Record(
         row["lot_id"],
         code,
@@ -83,7 +85,8 @@ def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, ti
         [(supply(one["supplier_lot_id"]), one["quantity"], one["consumed_at"], one["known_at"]) for one in used],
         len(measurements) - len(in_time),
         len(genealogy) - len(uses),
-        unknown,
+        unknown + [f"supplier lot {name}" for name in foreign],
+        foreign,
     )
 
 
@@ -92,15 +95,19 @@ def told_of(records: Iterable[tuple[int, Record]]) -> Told:
     own: dict[int, OwnRow] = {}
     measured: list[tuple[Any, ...]] = []
     used: list[tuple[Any, ...]] = []
+    foreign: dict[int, list[str]] = {}
     for place, record in records:
         if record.own is not None:
             own[place] = record.own
         measured += [(place, *one) for one in record.measured]
         used += [(place, *one) for one in record.used]
+        if record.foreign:
+            foreign[place] = record.foreign
     return Told(
         own,
         Measured(*_columns(measured, (np.int64, np.int64, np.float64, np.float64, np.float64))),
         Used(*_columns(used, (np.int64, np.int64, np.float64, np.int64, np.int64))),
+        foreign,
     )
 
 

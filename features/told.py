@@ -1,7 +1,7 @@
 """Rows that came with a question and stand in no table: a lot that is checked before anybody booked it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -49,17 +49,23 @@ class Used:
 
 @dataclass(frozen=True)
 class Told:
-    """`own`: the lots' own rows by place among the questions, of lots that no table holds; `of` counts the same."""
+    """`own`: the lots' own rows by place among the questions, of lots that no table holds; `of` counts the same.
+
+    `foreign`: supplier lots used that the histories do not know by name, by place; in `used` their code is -1.
+    """
 
     own: Mapping[int, OwnRow]
     measured: Measured
     used: Used
+    foreign: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     def take(self, rows: Array) -> "Told":
         """Of the questions at `rows`, ascending."""
         place = {row: number for number, row in enumerate(rows.tolist())}
         own = {place[row]: told for row, told in self.own.items() if row in place}
-        return Told(own, Measured(*_taken(_arrays(self.measured), rows)), Used(*_taken(_arrays(self.used), rows)))
+        foreign = {place[row]: names for row, names in self.foreign.items() if row in place}
+        measured, used = (_taken(_arrays(told), rows) for told in (self.measured, self.used))
+        return Told(own, Measured(*measured), Used(*used), foreign)
 
 
 def _arrays(rows: Measured | Used) -> list[Array]:

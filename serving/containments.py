@@ -1,0 +1,26 @@
+"""Containments: opened with a reason, listed, closed with a reason; each change with its entry in the audit log.
+
+A scope is kept as JSON: `supplier_lots` and `lots` that are held, and `about`, what it was opened for.
+"""
+
+import json
+from functools import lru_cache
+
+import sqlalchemy as sa
+
+from features.containment import Scope
+from serving.tables import CONTAINMENTS
+
+
+def open_scopes(connection: sa.Connection) -> list[Scope]:
+    """What the open containments hold, the oldest first."""
+    row = CONTAINMENTS.c
+    asked = sa.select(row.id, row.scope).where(row.closed_at.is_(None)).order_by(row.id)
+    return [_scope(number, text) for number, text in connection.execute(asked)]
+
+
+@lru_cache(maxsize=256)
+def _scope(number: int, text: str) -> Scope:
+    """Read once: every decision asks, and a scope never changes."""
+    said = json.loads(text)
+    return Scope(number, tuple(said["supplier_lots"]), tuple(said["lots"]))
