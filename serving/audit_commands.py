@@ -72,6 +72,26 @@ def show(site: Path, kind: str | None, since: int, as_json: bool) -> None:
 
 @audit.command()
 @SITE
+@click.argument("audit_id")
+@AS_JSON
+def replay(site: Path, audit_id: str, as_json: bool) -> None:
+    """Make a decision of the gate once more from what it stood on; exit 1 where it does not come out the same."""
+    from dataclasses import asdict
+
+    from serving.replay import replay as job
+    from serving.replay import told
+
+    with _opened(site) as (settings, engine):
+        replayed = job(settings, engine, audit_id)
+    if as_json:
+        print_json({"same": replayed.same, **asdict(replayed)})
+    else:
+        click.echo("\n".join(told(replayed)))
+    sys.exit(0 if replayed.same else 1)
+
+
+@audit.command()
+@SITE
 @click.option("--out", type=click.Path(path_type=Path), help="Add it to this file instead of printing it.")
 def head(site: Path, out: Path | None) -> None:
     """The number and hash of the last entry as a line of JSON, to be kept out of reach of who has the log."""

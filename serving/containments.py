@@ -4,6 +4,7 @@ A scope is kept as JSON: `supplier_lots` and `lots` that are held, and `about`, 
 """
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 
 import sqlalchemy as sa
@@ -16,6 +17,13 @@ def open_scopes(connection: sa.Connection) -> list[Scope]:
     """What the open containments hold, the oldest first."""
     row = CONTAINMENTS.c
     asked = sa.select(row.id, row.scope).where(row.closed_at.is_(None)).order_by(row.id)
+    return [_scope(number, text) for number, text in connection.execute(asked)]
+
+
+def scopes_of(connection: sa.Connection, ids: Sequence[int]) -> list[Scope]:
+    """What containments of these numbers hold or held, the oldest first."""
+    row = CONTAINMENTS.c
+    asked = sa.select(row.id, row.scope).where(row.id.in_(ids)).order_by(row.id)
     return [_scope(number, text) for number, text in connection.execute(asked)]
 
 

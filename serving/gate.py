@@ -57,7 +57,7 @@ class Gate:
         self._metrics, self._shadow, self._clock = metrics, shadow, clock
         self._policy, self._rules = Policy.of(site), recorded_rules.told(site)
         self._rules_hash = recorded_rules.hash_of(self._rules)
-        self._scopes: Sequence[Scope] = ()
+        self._scopes: Sequence[Scope] = []
         self._latest = 0
         self._quick: Lane[GateCall, Answer] = Lane(self._run, size=lambda one: len(one.call.lots), most=TOGETHER)
         self._long: Lane[GateCall, Answer] = Lane(self._run, size=lambda one: len(one.call.lots), most=1)
