@@ -4,13 +4,14 @@ import os
 import sys
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from features.errors import ContractViolation, SettingsError, SourceUnreachable
 from features.terminal import AS_JSON, SITE, OneLineFaults, console, lot_ids, print_json, progress, result
 from serving.audit_commands import audit
+from serving.ingest_command import ingest
 from serving.key_commands import keys
 from serving.version_commands import challenge, models, promote, rollback
 from training.compare_command import compare
@@ -34,7 +35,7 @@ def main() -> None:
     """
 
 
-for _command in (audit, compare, keys, models, promote, challenge, rollback):
+for _command in (audit, compare, ingest, keys, models, promote, challenge, rollback):
     main.add_command(_command)
 
 
@@ -255,6 +256,8 @@ def _read(site: "Site") -> "Reading":
 
 def _train(site: "Site", reading: "Reading", *, until: int, seed: int, quiet: bool) -> "tuple[Trained, bool]":
     from features.champion import read_scorer
+    from serving.actors import at_terminal
+    from serving.record import Record
     from serving.registry import promote as run
     from training.recipe import Recipe
     from training.train import train as job
@@ -265,7 +268,9 @@ def _train(site: "Site", reading: "Reading", *, until: int, seed: int, quiet: bo
     verdict = trained.verdict
     if verdict.promote:
         reason = " ".join([*verdict.reasons, *verdict.void])
-        run(site.name, trained.version, tracking_uri=site.tracking_uri, state_dir=site.state_dir, reason=reason)
+        record = Record(site.database_url, at_terminal(), _now())
+        where: dict[str, Any] = {"tracking_uri": site.tracking_uri, "state_dir": site.state_dir, "record": record}
+        run(site.name, trained.version, reason=reason, **where)
     if not quiet:
         console().print(trained.table, *trained.told, sep="\n")
     return trained, verdict.promote

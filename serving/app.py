@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from features.site import read_site
 from serving import wire
-from serving.access import Access
+from serving.access import Access, caller_of
 from serving.answering import as_json, as_problem
 from serving.bodies import moment, parsed, read_body
 from serving.limits import Limits
@@ -131,7 +131,8 @@ def _add_models(app: FastAPI, service: Service) -> None:
         """Makes a version the champion; while there are no keys from the machine itself only."""
         wire.query_of(request, ())
         body = await read_body(request)
-        return as_json(await service.promote(version, reason=wire.reason_of(parsed(body) if body else {})))
+        reason, actor = wire.reason_of(parsed(body) if body else {}), caller_of(request).actor
+        return as_json(await service.promote(version, reason=reason, actor=actor))
 
     @app.get("/v1/drift", tags=["monitoring"], responses=wire.answers(wire.ReportAnswer))
     async def drift(request: Request) -> Response:

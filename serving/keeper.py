@@ -3,38 +3,43 @@
 One process does it, so that no request ever waits on a source and a fault here takes nothing from what is loaded.
 """
 
-import fcntl
 import logging
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from features.asof import MINUTE, within
+from features.asof import MINUTE, SECOND, within
 from features.card import code_fingerprint
 from features.champion import CHALLENGER, Scorer, challenger_state, scorer_state
 from features.database import open_database
 from features.errors import LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, content_hash, read_mapped, write_mapped
-from features.reading import read_histories
+from features.reading import Reading
 from features.score import Policy
 from features.site import Site, read_site
+from serving.actors import REGISTRY
+from serving.alone import alone
 from serving.changes import signature
 from serving.heads import write_heads
+from serving.intake import Intake
 from serving.loaded import usable_challenger, usable_scorer, warm
 from serving.open_lots import score_open_lots, shadow_open_lots
 from serving.published import FOLDER, Published, histories_folder, publish, read_published, spill_folder
+from serving.record import Record
 from serving.score_log import ScoreLog
 
 log = logging.getLogger(__name__)
 
-_TICK = 0.5  # seconds: a promotion is followed, and the open lots scored anew, within a second or so
+_TICK = 0.1  # seconds: what arrives counts within two, and a promotion is followed within one
+_RESCORE = 1.0  # seconds at least between two runs over the open lots that arrivals have made due
+_BEHIND = 5  # niceness: answers come first
 _REGISTRY_EVERY = MINUTE // 2
 _HEADS_EVERY = MINUTE
 _TRIED = ("challenger", "challenger's scores", "audit heads")  # their faults are the log's: no answer rests on them
@@ -47,6 +52,8 @@ class Keeper:
         self._site, self._log = site, score_log
         self._policy = Policy.of(site)
         self._engine = open_database(site.database_url)
+        self._intake = Intake(site, self._engine)
+        self._rested = self._rescored = 0.0  # by the monotonic clock: then arrivals are looked for, lots scored again
         self._published = read_published(site.state_dir)
         self._histories = self._mapped()
         self._scorer: Scorer | None = None
@@ -67,8 +74,13 @@ class Keeper:
         self._try("model", self._read_scorer, now, every=0)
         self._try("challenger", self._read_challenger, now, every=0)
         self._try("sources", self._refresh, now, every=refresh)
+        if time.monotonic() >= self._rested:
+            self._try("arrivals", self._look, now, every=SECOND if self._faults.get("arrivals") else 0)
+        self._faults["stored histories"] = self._intake.fault
         if self._histories is not None and self._scorer is not None:
-            due = self._unscored or _passed(self._published.scored_at, self._site.rescore_every, now)
+            due = (self._unscored and time.monotonic() >= self._rescored) or _passed(
+                self._published.scored_at, self._site.rescore_every, now
+            )
             if due:
                 self._try("scores", self._score, now, every=refresh if self._faults.get("scores") else 0)
         if self._unshadowed:
@@ -104,15 +116,15 @@ class Keeper:
         except StaleMap:
             return None
 
-    def _follow_registry(self, now: int) -> None:  # noqa: ARG002 - the registry has a clock of its own
+    def _follow_registry(self, now: int) -> None:
         """Takes over the champion of a registry elsewhere, then its challenger."""
         from serving.registry import follow
 
         site, (champions, challengers) = self._site, self._not_followed
-        follow(site.name, tracking_uri=site.tracking_uri, state_dir=site.state_dir, refused=champions)
-        follow(
-            site.name, tracking_uri=site.tracking_uri, state_dir=site.state_dir, refused=challengers, alias=CHALLENGER
-        )
+        record = Record(site.database_url, REGISTRY, now)
+        where: dict[str, Any] = {"tracking_uri": site.tracking_uri, "state_dir": site.state_dir, "record": record}
+        follow(site.name, refused=champions, **where)
+        follow(site.name, refused=challengers, alias=CHALLENGER, **where)
 
     def _write_heads(self, now: int) -> None:  # noqa: ARG002 - a head says when its entry was made
         write_heads(self._engine, self._site.state_dir)
@@ -132,6 +144,7 @@ class Keeper:
             raise
         if self._scorer is None or scorer.version != self._scorer.version:
             self._unmapped = self._unscored = True
+            self._rescored = 0.0
         self._scorer = scorer
 
     def _read_challenger(self, now: int) -> None:  # noqa: ARG002 - whenever files have changed
@@ -145,20 +158,35 @@ class Keeper:
         """Reads the sources if they may have changed."""
         found = signature(self._site)
         stale = _passed(self._published.read_at, self._site.rescore_every, now)
-        if found is not None and found == self._signature and not stale:
+        if found is not None and found == self._signature and not stale and not self._intake.crowded:
             self._publish(replace(self._published, checked_at=now))
             return
-        reading = read_histories(self._site, now=now)
+        reading = self._intake.refresh(now)
         for warning in reading.warnings:
             log.warning("%s", warning)
         before = self._published.histories
-        self._map(reading.histories, now)
+        self._map(reading.histories, replace(self._published, read_at=now, read_now=now), reading)
         self._signature = found
-        self._publish(replace(self._published, checked_at=now, read_at=now))
-        self._unscored |= self._published.histories != before
+        self._publish(replace(self._published, checked_at=now))
+        if self._published.histories != before:
+            self._unscored, self._rescored = True, 0.0
 
-    def _map(self, histories: Histories, read_at: int) -> None:
-        """Writes the histories with all that scores by the present model make of them, unless they are there."""
+    def _look(self, now: int) -> None:
+        """Takes in what arrived. To read and map it again takes no more than half of the time."""
+        begun = time.monotonic()
+        reading = self._intake.look(now)
+        if reading is not None:
+            self._map(reading.histories, replace(self._published, read_now=now), reading)
+            self._unscored = True
+            self._rested = 2 * time.monotonic() - begun
+
+    def _map(self, histories: Histories, published: Published, reading: Reading | None = None) -> None:
+        """Writes the histories with all that scores by the present model make of them, unless they are there.
+
+        `published`: what to say of them beside their name; `reading`: which they come from.
+        """
+        if reading is not None:
+            published = replace(published, segments=reading.state.segments, arrivals=reading.state.arrivals)
         scorer, tried = self._scorer or Scorer(None), self._challenger
         name = f"{content_hash(histories)[:24]}-{code_fingerprint()[:12]}-{scorer.version}"
         name += "" if tried is None else f"-{tried.version}"
@@ -173,19 +201,20 @@ class Keeper:
             write_mapped(histories, folder)
             self._histories = read_mapped(folder)
         self._unmapped = False
-        self._publish(replace(self._published, histories=name, read_at=read_at))
+        self._publish(replace(published, histories=name))
         self._sweep()
 
     def _score(self, now: int) -> None:
         if self._histories is None or self._scorer is None:
             return
         if self._unmapped:
-            self._map(self._histories, self._published.read_at)
-        state = self._site.state_dir
+            self._map(self._histories, self._published)
+        state, begun = self._site.state_dir, time.monotonic()
         name = score_open_lots(
             self._scorer, self._histories, self._policy, self._log, state_dir=state, last=self._published.open, now=now
         )
         self._unscored = False
+        self._rescored = time.monotonic() + max(_RESCORE, time.monotonic() - begun)
         self._unshadowed = self._challenger is not None
         self._publish(replace(self._published, open=name, scored_at=now))
 
@@ -250,6 +279,7 @@ def keep(folder: Path) -> None:
 def _keep(site: Site, ended: Callable[[], bool], stop: threading.Event) -> None:
     score_log = ScoreLog(site.database_url, spill=spill_folder(site.state_dir))
     score_log.start()
+    os.nice(_BEHIND)
     keeper = Keeper(site, score_log)
     try:
         while not ended():
@@ -257,27 +287,3 @@ def _keep(site: Site, ended: Callable[[], bool], stop: threading.Event) -> None:
             stop.wait(_TICK)
     finally:
         score_log.close()
-
-
-@contextmanager
-def alone(site: Site) -> Iterator[Callable[[], bool]]:
-    """A question: whether this process is the site's only keeper from now on. A second service waits for the first."""
-    path = site.state_dir / FOLDER / "keeper.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    told = False
-    with path.open("w") as file:
-
-        def lock() -> bool:
-            nonlocal told
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not told:
-                    log.warning(
-                        "another service keeps %s; this one waits and serves what that one publishes", site.name
-                    )
-                told = True
-                return False
-            return True
-
-        yield lock

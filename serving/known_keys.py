@@ -107,7 +107,7 @@ class KnownKeys:
             return
         with writing(self._engine) as connection:
             for key, at in due:
-                earlier = sa.or_(KEYS.c.last_used_at.is_(None), KEYS.c.last_used_at < at)
+                earlier = sa.or_(KEYS.c.last_used_at.is_(None), before(KEYS.c.last_used_at, at))
                 connection.execute(KEYS.update().where(KEYS.c.id == key, earlier).values(last_used_at=at))
         self._written |= dict(due)
 

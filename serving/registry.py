@@ -2,8 +2,9 @@
 
 Two places hold each of them: MLflow's alias, which other tools see, and a file of that name in `state_dir`, which this
 service follows, so that it starts and scores with the registry gone. A promotion first does all that can fail (read the
-bundle, write the file aside), then moves the alias, then puts the file in its place. Where that last step fails the
-alias is moved back; where the machine stops between the two, promoting the same version again mends it.
+bundle, ask the database, write the file aside), then moves the alias, then puts the file in its place inside the
+transaction of the audit log's entry. Where that last step fails, or its commit, alias and file are moved back; where
+the machine stops between the two, promoting the same version again mends and records it.
 
 A version's tag `replaced` holds the champions before it, latest first, so that rolling back twice goes back twice.
 A challenger that becomes champion is challenger no more; until that is written, nobody takes it for one.
@@ -15,17 +16,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
 from features.card import ModelCard, iso
 from features.champion import CHALLENGER, CHAMPION
 from features.errors import BundleRefused, LotRiskError, UnknownVersion
 from features.output import write_text
 from serving.because import CHALLENGED, PROMOTED, keep, why
 from serving.fetched import fetch, is_of, read_as
+from serving.record import Record, recorded, said
 from serving.tracking import aliased, client_of, existing, known, registered, told
 
 if TYPE_CHECKING:
@@ -82,23 +79,15 @@ def versions(name: str, *, tracking_uri: str, state_dir: Path) -> list[VersionIn
     return found
 
 
-def versions_table(name: str, found: "list[VersionInfo]") -> Group:
-    """The versions for reading, with the figures they were judged by, and below what was said of each."""
-    table = Table("version", "", "trained until (UTC)", "log loss", "average precision", title=name, box=SIMPLE_HEAD)
-    for version in found:
-        figures = version.figures.get("model", {})
-        mark = "champion" if version.champion else "challenger" if version.challenger else ""
-        numbers = [_figure(figures, key) for key in ("log_loss", "average_precision")]
-        table.add_row(version.number, mark, version.trained_until[:16].replace("T", " "), *numbers)
-    return Group(table, *(_told(version) for version in found))
-
-
 @told()
-def promote(name: str, version: str, *, tracking_uri: str, state_dir: Path, reason: str = "") -> str | None:
+def promote(
+    name: str, version: str, *, tracking_uri: str, state_dir: Path, record: Record, reason: str = ""
+) -> str | None:
     """Make a version the champion; returns the one it replaced, None if there was none.
 
     Promoting the champion again changes nothing but mends `state_dir/champion`. A bundle that is not on this
-    machine is taken from the registry. UnknownVersion and BundleRefused leave everything as it was.
+    machine is taken from the registry. UnknownVersion, BundleRefused and, where it cannot be recorded,
+    DatabaseUnreachable leave everything as it was.
     """
     client = client_of(tracking_uri, state_dir)
     known(client, name, version)
@@ -107,13 +96,13 @@ def promote(name: str, version: str, *, tracking_uri: str, state_dir: Path, reas
     if present != version:
         replaced = [] if present is None else [present, *_replaced(client, name, present)]
         tags = {"replaced": " ".join(replaced[:REMEMBERED]), PROMOTED: reason}
-    _move(client, name, version, present=present, state_dir=state_dir, tags=tags)
-    _challenges_no_more(client, name, version, state_dir=state_dir)
+    _move(client, name, version, present=present, state_dir=state_dir, tags=tags, reason=reason, record=record)
+    _challenges_no_more(client, name, version, state_dir=state_dir, record=record)
     return None if present == version else present
 
 
 @told()
-def rollback(name: str, *, tracking_uri: str, state_dir: Path) -> str:
+def rollback(name: str, *, tracking_uri: str, state_dir: Path, record: Record) -> str:
     """Make the version that the champion replaced the champion again; returns its number.
 
     UnknownVersion when there is no champion or it replaced none.
@@ -129,14 +118,17 @@ def rollback(name: str, *, tracking_uri: str, state_dir: Path) -> str:
             f"{existing(client, name)} Promote one of them."
         )
     known(client, name, earlier[0])
-    tags = {"replaced": " ".join(earlier[1:]), PROMOTED: f"rolled back from version {present}"}
-    _move(client, name, earlier[0], present=present, state_dir=state_dir, tags=tags)
-    _challenges_no_more(client, name, earlier[0], state_dir=state_dir)
+    reason = f"rolled back from version {present}"
+    tags = {"replaced": " ".join(earlier[1:]), PROMOTED: reason}
+    _move(client, name, earlier[0], present=present, state_dir=state_dir, tags=tags, reason=reason, record=record)
+    _challenges_no_more(client, name, earlier[0], state_dir=state_dir, record=record)
     return earlier[0]
 
 
 @told()
-def challenge(name: str, version: str, *, tracking_uri: str, state_dir: Path, reason: str = "") -> str | None:
+def challenge(
+    name: str, version: str, *, tracking_uri: str, state_dir: Path, record: Record, reason: str = ""
+) -> str | None:
     """Make a version the challenger; returns the one it replaced, None if there was none, or it was that one.
 
     LotRiskError for the champion, which cannot challenge itself; else as `promote`.
@@ -147,24 +139,31 @@ def challenge(name: str, version: str, *, tracking_uri: str, state_dir: Path, re
         raise LotRiskError(f"version {version} of {name!r} is the champion. Name another as its challenger.")
     present = aliased(client, name, CHALLENGER)
     tags = {} if present == version and not reason else {CHALLENGED: reason}
-    _move(client, name, version, present=present, state_dir=state_dir, tags=tags, alias=CHALLENGER)
+    how: dict[str, Any] = {"tags": tags, "reason": reason, "record": record, "alias": CHALLENGER}
+    _move(client, name, version, present=present, state_dir=state_dir, **how)
     return None if present == version else present
 
 
 @told()
-def end_challenge(name: str, *, tracking_uri: str, state_dir: Path) -> str | None:
+def end_challenge(name: str, *, tracking_uri: str, state_dir: Path, record: Record) -> str | None:
     """No version is challenger any more; returns the one that was."""
-    return _clear(client_of(tracking_uri, state_dir), name, state_dir=state_dir)
+    return _clear(client_of(tracking_uri, state_dir), name, state_dir=state_dir, reason="ended", record=record)
 
 
 def champion(state_dir: Path) -> str | None:
     """The version that serves here, by `state_dir/champion`; None before the first promotion."""
-    return _said(state_dir, CHAMPION)
+    return said(state_dir, CHAMPION)
 
 
 @told()
 def follow(
-    name: str, *, tracking_uri: str, state_dir: Path, refused: dict[str, str] | None = None, alias: str = CHAMPION
+    name: str,
+    *,
+    tracking_uri: str,
+    state_dir: Path,
+    record: Record,
+    refused: dict[str, str] | None = None,
+    alias: str = CHAMPION,
 ) -> str | None:
     """Take over the registry's champion (or challenger) where another is here; returns it, None: there is none.
 
@@ -176,12 +175,14 @@ def follow(
     refused = {} if refused is None else refused
     number = aliased(client, name, alias)
     if number is None:
-        if alias == CHALLENGER:
-            (state_dir / CHALLENGER).unlink(missing_ok=True)
+        if alias == CHALLENGER and (before := said(state_dir, alias)) is not None:
+            record.check()
+            with recorded(record, alias, None, before=before, state_dir=state_dir, reason="ended in the registry"):
+                (state_dir / CHALLENGER).unlink()
         return None
     wanted = client.get_model_version(name, number)
     folder = state_dir / "bundles" / number
-    if number != _said(state_dir, alias) or not is_of(folder, wanted):
+    if number != said(state_dir, alias) or not is_of(folder, wanted):
         key = f"{number} of {wanted.run_id}"
         if key in refused:
             raise BundleRefused(refused[key])
@@ -193,7 +194,12 @@ def follow(
             raise
         read_as(folder, number)
         keep(state_dir, number, why(wanted.tags))
-        write_text(state_dir / alias, f"{number}\n")
+        before = said(state_dir, alias)
+        if before != number:
+            record.check()
+            reason = why(wanted.tags)[PROMOTED if alias == CHAMPION else CHALLENGED]
+            with recorded(record, alias, number, before=before, state_dir=state_dir, reason=reason):
+                write_text(state_dir / alias, f"{number}\n")
     refused.clear()
     return number
 
@@ -206,25 +212,32 @@ def _move(
     present: str | None,
     state_dir: Path,
     tags: dict[str, str],
+    reason: str,
+    record: Record,
     alias: str = CHAMPION,
 ) -> None:
-    """Alias and file to `version`, both or none. `tags` are set before: they speak only of who has the alias."""
-    folder = fetch(client, name, version, state_dir=state_dir)
-    read_as(folder, version)
+    """Alias, file and entry to `version`, all or none. `tags` are set before: they speak only of who has the alias."""
+    read_as(fetch(client, name, version, state_dir=state_dir), version)
+    before = said(state_dir, alias)
+    if present == version == before and not tags:
+        return
+    record.check()
     aside = state_dir / f".{alias}-{os.getpid()}"
     try:
         with aside.open("w", encoding="utf-8") as file:
             file.write(version + "\n")
             file.flush()
             os.fsync(file.fileno())
-        for tag, said in tags.items():
-            client.set_model_version_tag(name, version, tag, said)
+        for tag, text in tags.items():
+            client.set_model_version_tag(name, version, tag, text)
         if tags:
             keep(state_dir, version, tags)
         client.set_registered_model_alias(name, alias, version)
         try:
-            aside.replace(state_dir / alias)
-        except OSError:
+            told: dict[str, Any] = {"before": before, "was": present, "state_dir": state_dir, "reason": reason}
+            with recorded(record, alias, version, **told):
+                aside.replace(state_dir / alias)
+        except BaseException:
             if present is None:
                 client.delete_registered_model_alias(name, alias)
             else:
@@ -234,32 +247,28 @@ def _move(
         aside.unlink(missing_ok=True)
 
 
-def _challenges_no_more(client: "MlflowClient", name: str, version: str, *, state_dir: Path) -> None:
+def _challenges_no_more(client: "MlflowClient", name: str, version: str, *, state_dir: Path, record: Record) -> None:
     """Who has become champion is no challenger."""
-    if version in (aliased(client, name, CHALLENGER), _said(state_dir, CHALLENGER)):
-        _clear(client, name, state_dir=state_dir)
+    if version in (aliased(client, name, CHALLENGER), said(state_dir, CHALLENGER)):
+        _clear(client, name, state_dir=state_dir, reason="became champion", record=record)
 
 
-def _clear(client: "MlflowClient", name: str, *, state_dir: Path) -> str | None:
-    """No challenger, by alias and file, both or none; returns who had the alias."""
-    present = aliased(client, name, CHALLENGER)
+def _clear(client: "MlflowClient", name: str, *, state_dir: Path, reason: str, record: Record) -> str | None:
+    """No challenger, by alias, file and entry, all or none; returns who had the alias."""
+    present, before = aliased(client, name, CHALLENGER), said(state_dir, CHALLENGER)
+    if present is None and before is None:
+        return None
+    record.check()
     if present is not None:
         client.delete_registered_model_alias(name, CHALLENGER)
     try:
-        (state_dir / CHALLENGER).unlink(missing_ok=True)
-    except OSError:
+        with recorded(record, CHALLENGER, None, before=before, was=present, state_dir=state_dir, reason=reason):
+            (state_dir / CHALLENGER).unlink(missing_ok=True)
+    except BaseException:
         if present is not None:
             client.set_registered_model_alias(name, CHALLENGER, present)
         raise
     return present
-
-
-def _said(state_dir: Path, alias: str) -> str | None:
-    """The version in the alias' file."""
-    try:
-        return (state_dir / alias).read_text(encoding="utf-8").strip() or None
-    except FileNotFoundError:
-        return None
 
 
 def _card(folder: Path, version: Any) -> ModelCard:
@@ -270,19 +279,3 @@ def _card(folder: Path, version: Any) -> ModelCard:
 
 def _replaced(client: "MlflowClient", name: str, version: str) -> list[str]:
     return str(client.get_model_version(name, version).tags.get("replaced", "")).split()
-
-
-def _told(version: VersionInfo) -> Text:
-    """A version's problem or what the rule said of it, and why it was promoted and challenged."""
-    said = [version.problem] if version.problem else version.reasons
-    given = {"Promoted": version.promoted_because, "Challenger": version.challenged_because}
-    other = [f"{what}: {reason}" for what, reason in given.items() if reason and reason != " ".join(said)]
-    return Text("\n- ".join([f"version {version.number}", *said, *other]))
-
-
-def _figure(figures: dict[str, Any], key: str) -> str:
-    """A stored figure with its interval, in words."""
-    value, low, high = (figures.get(name) for name in (key, f"{key}_low", f"{key}_high"))
-    if value is None:
-        return "–"
-    return f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else "")

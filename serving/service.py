@@ -16,12 +16,13 @@ from features.asof import before
 from features.card import iso
 from features.champion import Scorer
 from features.database import open_database
-from features.errors import BundleRefused, LotRiskError, RegistryFault, UnknownVersion
+from features.errors import BundleRefused, DatabaseUnreachable, LotRiskError, RegistryFault, UnknownVersion
 from features.histories import Histories
 from features.score import Policy
 from features.site import Site
 from features.warnings import CODES
 from serving.answers import Answer, Call, answer
+from serving.arriving import Arriving
 from serving.bodies import read_call
 from serving.followed import Followed
 from serving.gate import Gate
@@ -36,6 +37,7 @@ from serving.problems import Problem
 from serving.promoting import promote_apart
 from serving.published import open_file, out_of_date, spill_folder
 from serving.queries import LotsQuery
+from serving.record import Record
 from serving.score_log import LoggedScores, ScoreLog, scores_of_lot
 from serving.sessions import Sessions
 from serving.shadow import Shadow
@@ -47,7 +49,12 @@ LONG_CALLS = 2  # at a time: while LightGBM, which needs no Python, scores one t
 REASONS = 10  # of a lot that a person looks at
 HISTORY = 500  # scores of a lot shown over time
 NOT_RUN = {"verdict": "not_run", "detail": "nobody has looked yet; run lotrisk monitor"}
-_FAULTS = {UnknownVersion: "unknown_version", BundleRefused: "bundle_refused", RegistryFault: "registry_fault"}
+_FAULTS = {
+    UnknownVersion: "unknown_version",
+    BundleRefused: "bundle_refused",
+    RegistryFault: "registry_fault",
+    DatabaseUnreachable: "not_recorded",
+}
 
 
 class Service:
@@ -58,6 +65,7 @@ class Service:
         self._policy = Policy.of(site)
         self.log = ScoreLog(site.database_url, spill=spill_folder(site.state_dir))
         self.engine: sa.Engine = open_database(site.database_url)
+        self.arriving = Arriving(site, self.engine, histories=lambda: self.loaded.histories)
         self.keys, self.sessions = KnownKeys(site, self.engine), Sessions(site.state_dir)
         self._follower = Follower(site, told=metrics.told, looked=lambda: metrics.looked(self.log))
         self._shadow = Shadow(
@@ -175,10 +183,11 @@ class Service:
     async def performance(self) -> Answer:
         return await run_in_threadpool(self._report, "performance.json")
 
-    async def promote(self, version: str, *, reason: str) -> Answer:
+    async def promote(self, version: str, *, reason: str, actor: str) -> Answer:
         """Makes a version the champion, in a process of its own: MLflow takes seconds to import."""
         try:
-            replaced = await run_in_threadpool(promote_apart, self.site, version, reason)
+            record = Record(self.site.database_url, actor, _now())
+            replaced = await run_in_threadpool(promote_apart, self.site, version, reason=reason, record=record)
         except tuple(_FAULTS) as fault:
             raise Problem(_FAULTS[type(fault)], str(fault)) from None
         return {"champion": version, "replaced": replaced}

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 import click
@@ -18,9 +19,11 @@ def models(site: Path, as_json: bool) -> None:
     """List the registered versions, which is champion and which challenger, and why."""
     from dataclasses import asdict
 
-    from serving.registry import versions, versions_table
+    from serving.registry import versions
+    from serving.versions_table import versions_table
 
     name, where = _registry(site)
+    del where["record"]
     found = versions(name, **where)
     if as_json:
         print_json([asdict(version) for version in found])
@@ -73,8 +76,11 @@ def rollback(site: Path) -> None:
 
 
 def _registry(folder: Path) -> tuple[str, dict[str, Any]]:
-    """A site's name there, and where it is."""
+    """A site's name there, where it is, and what a promotion is recorded with."""
     from features.site import read_site
+    from serving.actors import at_terminal
+    from serving.record import Record
 
     site = read_site(folder, os.environ)
-    return site.name, {"tracking_uri": site.tracking_uri, "state_dir": site.state_dir}
+    record = Record(site.database_url, at_terminal(), time_ns() // 1000)
+    return site.name, {"tracking_uri": site.tracking_uri, "state_dir": site.state_dir, "record": record}

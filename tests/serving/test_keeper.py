@@ -18,9 +18,10 @@ from features.database import open_database, writing
 from features.mapped import content_hash, read_mapped
 from features.reading import read_histories
 from features.site import Site, read_site
+from serving.alone import alone
 from serving.audit import append
 from serving.heads import FILE, read_heads
-from serving.keeper import Keeper, alone
+from serving.keeper import Keeper
 from serving.loaded import Follower, Loaded
 from serving.metrics import Metrics
 from serving.problems import Problem
@@ -264,7 +265,7 @@ def test_promoting_by_the_route_moves_the_champion_and_names_what_it_cannot_prom
 
     async def promoted(version: str) -> tuple[Any, int]:
         turns = 0
-        asked = asyncio.ensure_future(service.promote(version, reason="asked for"))
+        asked = asyncio.ensure_future(service.promote(version, reason="asked for", actor="key:a me"))
         while not asked.done():
             await asyncio.sleep(0.01)
             turns += 1
@@ -283,7 +284,7 @@ def test_a_fault_of_a_kind_that_nobody_foresaw_is_told_and_tried_again(
     begun = now()
     keeper = Keeper(site, score_log)
     with monkeypatch.context() as broken:
-        broken.setattr("serving.keeper.read_histories", lambda site, now: 1 // 0)
+        broken.setattr("serving.intake.read_sources", lambda site: 1 // 0)
         keeper.step(begun)
     assert "ZeroDivisionError" in published_of(site).fault
     keeper.step(begun + MINUTE)

@@ -1,20 +1,30 @@
 """Promoting and rolling back: alias and file move together, and only to a bundle that is what it says."""
 
+import hashlib
 import os
 import socket
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from rich.table import Table
+from sqlalchemy.exc import OperationalError
 
 from features.champion import CHALLENGER, CHAMPION, challenger, read_challenger
-from features.errors import BundleRefused, LotRiskError, RegistryFault, UnknownVersion
+from features.database import open_database, writing
+from features.errors import BundleRefused, DatabaseUnreachable, LotRiskError, RegistryFault, UnknownVersion
 from serving import because, registry, tracking
+from serving.actors import REGISTRY
+from serving.audit import entries
+from serving.record import Record
+from serving.versions_table import versions_table
 from tests.toy_model import CARD, MLFLOW_WARNS, Parts
 from training.register import register
 
@@ -28,6 +38,7 @@ class Site:
         self.name = name
         self.where = {"tracking_uri": tracking_uri, "state_dir": state_dir}
         self.state_dir = state_dir
+        self.record = Record(f"sqlite:///{state_dir / 'lotrisk.db'}", "command:me", 5)
         self.client = tracking.client_of(tracking_uri, state_dir)
 
     def train(self, times: int, **card: Any) -> "Site":
@@ -50,22 +61,31 @@ class Site:
         return self
 
     def promote(self, version: str, **reason: str) -> str | None:
-        return registry.promote(self.name, version, **self.where, **reason)  # type: ignore[arg-type]
+        return registry.promote(self.name, version, **self.where, record=self.record, **reason)  # type: ignore[arg-type]
 
     def follow(self, refused: dict[str, str], alias: str = CHAMPION) -> str | None:
-        return registry.follow(self.name, **self.where, refused=refused, alias=alias)  # type: ignore[arg-type]
+        record = replace(self.record, actor=REGISTRY)
+        return registry.follow(self.name, **self.where, record=record, refused=refused, alias=alias)  # type: ignore[arg-type]
 
     def rollback(self) -> str:
-        return registry.rollback(self.name, **self.where)  # type: ignore[arg-type]
+        return registry.rollback(self.name, **self.where, record=self.record)  # type: ignore[arg-type]
 
     def challenge(self, version: str, **reason: str) -> str | None:
-        return registry.challenge(self.name, version, **self.where, **reason)  # type: ignore[arg-type]
+        return registry.challenge(self.name, version, **self.where, record=self.record, **reason)  # type: ignore[arg-type]
 
     def end_challenge(self) -> str | None:
-        return registry.end_challenge(self.name, **self.where)  # type: ignore[arg-type]
+        return registry.end_challenge(self.name, **self.where, record=self.record)  # type: ignore[arg-type]
 
     def versions(self) -> list[registry.VersionInfo]:
         return registry.versions(self.name, **self.where)  # type: ignore[arg-type]
+
+    def recorded(self) -> list[tuple[str, str, str | None, str | None, str]]:
+        """The audit log's entries: who, which alias, to which version, in place of which, why."""
+        engine = open_database(self.record.database_url)
+        told = [(one.actor, one.body) for one in entries(engine)]
+        engine.dispose()
+        names = ("alias", "version", "previous", "reason")
+        return [(actor, *(body[name] for name in names)) for actor, body in told]  # type: ignore[misc]
 
     def champions(self) -> tuple[str | None, str | None]:
         """By MLflow's alias and by the file."""
@@ -180,7 +200,7 @@ def test_why_versions_were_promoted_and_challenged_is_listed_and_kept_without_th
 def test_the_table_of_versions_marks_both_and_shows_reasons_as_they_were_written(site: Site) -> None:
     site.train(2).promote("1", reason="asked for [by quality]")
     site.challenge("2", reason="newer [/data]")
-    table, *told = registry.versions_table(site.name, site.versions()).renderables
+    table, *told = versions_table(site.name, site.versions()).renderables
     assert isinstance(table, Table) and list(table.columns[1].cells) == ["challenger", "champion"]
     assert [(str(one).splitlines()[0], str(one).splitlines()[-1]) for one in told] == [
         ("version 2", "- Challenger: newer [/data]"),
@@ -192,7 +212,7 @@ def test_what_the_rule_said_is_not_told_again_as_why_it_was_promoted(site: Site)
     (version,) = site.train(1).versions()
     site.promote("1", reason=" ".join(version.reasons))
     (version,) = site.versions()
-    _, told = registry.versions_table(site.name, [version]).renderables
+    _, told = versions_table(site.name, [version]).renderables
     assert version.promoted_because and str(told).splitlines() == [
         "version 1",
         *(f"- {one}" for one in version.reasons),
@@ -404,7 +424,8 @@ def test_everything_goes_by_url_too(url: str, tmp_path: Path) -> None:
     site = Site("by url", url, tmp_path / "here").train(2)
     assert [site.promote("1"), site.promote("2"), site.rollback()] == [None, "1", "1"]
     assert site.champions() == ("1", "1")
-    assert sorted(path.name for path in site.state_dir.iterdir()) == ["bundles", "cards", "champion", "reasons.json"]
+    made = {path.name for path in site.state_dir.iterdir() if not path.name.startswith("lotrisk.db-")}
+    assert made == {"bundles", "cards", "champion", "lotrisk.db", "reasons.json"}
     elsewhere = Site("by url", url, tmp_path / "another machine")
     assert elsewhere.promote("2") == "1"
     assert site.champions() == ("2", "1")
@@ -508,5 +529,107 @@ def test_a_registry_that_is_silent_is_given_up_within_seconds(tmp_path: Path, mo
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
     with ThreadPoolExecutor() as threads, socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        asked = threads.submit(registry.follow, "silent", tracking_uri=where, state_dir=tmp_path)
+        record = Record(f"sqlite:///{tmp_path / 'lotrisk.db'}", REGISTRY, 5)
+        asked = threads.submit(registry.follow, "silent", tracking_uri=where, state_dir=tmp_path, record=record)
         assert "ReadTimeoutError" in str(asked.exception(timeout=20))
+
+
+def test_every_move_is_an_entry_of_the_audit_log(site: Site) -> None:
+    site.train(3).promote("1", reason="first one")
+    site.promote("2")
+    site.promote("2")
+    site.challenge("3", reason="newer data")
+    site.promote("3", reason="better for a month")
+    site.rollback()
+    site.challenge("1")
+    site.end_challenge()
+    assert site.recorded() == [
+        ("command:me", "champion", "1", None, "first one"),
+        ("command:me", "champion", "2", "1", ""),
+        ("command:me", "challenger", "3", None, "newer data"),
+        ("command:me", "champion", "3", "2", "better for a month"),
+        ("command:me", "challenger", None, "3", "became champion"),
+        ("command:me", "champion", "2", "3", "rolled back from version 3"),
+        ("command:me", "challenger", "1", None, ""),
+        ("command:me", "challenger", None, "1", "ended"),
+    ]
+    engine = open_database(site.record.database_url)
+    card = (site.state_dir / "bundles" / "1" / "card.json").read_bytes()
+    assert next(entries(engine)).body["card_sha256"] == hashlib.sha256(card).hexdigest()
+    engine.dispose()
+
+
+def test_what_is_followed_from_a_registry_elsewhere_is_an_entry_here(url: str, tmp_path: Path) -> None:
+    elsewhere = Site("recorded", url, tmp_path / "elsewhere").train(2)
+    elsewhere.promote("1", reason="first one")
+    elsewhere.challenge("2", reason="newer data")
+    here = Site("recorded", url, tmp_path / "here")
+    for _ in range(2):
+        here.follow({}), here.follow({}, CHALLENGER)
+    elsewhere.end_challenge()
+    here.follow({}, CHALLENGER)
+    assert here.recorded() == [
+        ("registry", "champion", "1", None, "first one"),
+        ("registry", "challenger", "2", None, "newer data"),
+        ("registry", "challenger", None, "2", "ended in the registry"),
+    ]
+
+
+MOVES = {
+    "promote": lambda site: site.promote("2"),
+    "rollback": lambda site: site.rollback(),
+    "challenge": lambda site: site.challenge("2"),
+    "end": lambda site: site.end_challenge(),
+}
+
+
+@pytest.mark.parametrize("move", MOVES, ids=str)
+@pytest.mark.parametrize("how", ["away", "commit fails", "disk full"])
+def test_what_cannot_be_recorded_is_not_done(how: str, move: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.train(3)
+    for version in ("3", "1"):
+        site.promote(version)
+    if move == "end":
+        site.challenge("2")
+    before = (site.champions(), site.challengers(), site.recorded())
+    with monkeypatch.context() as broken:
+        if how == "away":
+            site.record = replace(site.record, database_url="postgresql+psycopg://me@127.0.0.1:9/x")
+        elif how == "commit fails":
+            broken.setattr("serving.record.writing", taken_back)
+        else:
+            broken.setattr("serving.record.append", no_room)
+        with pytest.raises(DatabaseUnreachable, match=r"nothing was promoted, for it cannot be recorded: database"):
+            MOVES[move](site)
+    site.record = replace(site.record, database_url=f"sqlite:///{site.state_dir / 'lotrisk.db'}")
+    assert (site.champions(), site.challengers(), site.recorded()) == before
+    MOVES[move](site)
+    assert len(site.recorded()) == len(before[2]) + 1
+
+
+@contextmanager
+def taken_back(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction whose commit fails."""
+    with engine.connect() as connection:
+        yield connection
+        connection.rollback()
+    raise DatabaseUnreachable("database x: disk I/O error")
+
+
+@contextmanager
+def unanswered(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that is committed, and nobody hears of it."""
+    with writing(engine) as connection:
+        yield connection
+    raise DatabaseUnreachable("database x: server closed the connection unexpectedly")
+
+
+def no_room(*given: Any, **named: Any) -> None:
+    raise OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+
+
+def test_a_commit_whose_answer_is_lost_holds_where_the_log_has_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.train(2).promote("1")
+    monkeypatch.setattr("serving.record.writing", unanswered)
+    assert site.promote("2") == "1"
+    assert site.champions() == ("2", "2") and len(site.recorded()) == 2
