@@ -89,9 +89,18 @@ def read_sources(site: Site) -> "dict[str, pa.Table]":
         return {name: table for name in TABLES if (table := sources.read(name)) is not None}
 
 
+def gone(stored: Stored, tables: "Mapping[str, pa.Table]") -> list[str]:
+    """Of which tables a source gave rows before and there is none now, a sentence each; what is stored stays."""
+    return [
+        f"{name}: the source of its {rows.num_rows:,} stored rows is gone; put it back, or an empty table in its place"
+        for name, rows in stored.source.items()
+        if name not in tables
+    ]
+
+
 def added_to(stored: Stored, name: str, table: "pa.Table", site: Site, *, now: int) -> Additions:
     """What the source's table adds to what is stored."""
-    source, arrived = stored.source.get(name), stored.arrived.get(name)
+    source, arrived = stored.source.get(name), stored.arrived(name)
     return additions(name, table, source=source, arrived=arrived, timezone=site.timezone, now=now)
 
 

@@ -13,7 +13,7 @@ from features.columns import read_text
 from features.contracts import TABLES
 from features.errors import ContractViolation, SettingsError
 from features.histories import Histories, Table, Vocabulary
-from features.ingest import added_to, read_sources
+from features.ingest import added_to, gone, read_sources
 from features.report import TableReport
 from features.rows import Lots, read_rows, require_columns
 from features.site import Site
@@ -45,13 +45,15 @@ def read_histories(site: Site, *, now: int, ingested_by: int | None = None) -> R
     with open_store(site) as store:
         stored = store.all(ingested_by=ingested_by)
     if ingested_by is not None:
-        if not stored.tables:
+        if stored.nothing:
             raise SettingsError(
                 f"--ingested-by {iso(ingested_by)}: nothing had been stored by then; lotrisk ingest stores, see "
                 f"{site.state_dir / FOLDER} for what and since when"
             )
         return _of_stored(stored, {}, site, now=ingested_by)
-    return _of_stored(stored, read_sources(site), site, now=now)
+    sources = read_sources(site)
+    reading = _of_stored(stored, sources, site, now=now)
+    return replace(reading, warnings=(*gone(stored, sources), *reading.warnings))
 
 
 def read_histories_at(site: Site, state: State, *, now: int) -> Reading:
@@ -73,7 +75,7 @@ def stored_and_new(stored: Stored, sources: "Mapping[str, pa.Table]", site: Site
     """The raw tables: what is stored, and what an ingest `now` would add to it from the sources."""
     raw = {}
     for name in TABLES:
-        parts = [table for held in (stored.source, stored.arrived) if (table := held.get(name)) is not None]
+        parts = [part for part in (stored.source.get(name), stored.arrived(name)) if part is not None]
         if name in sources:
             if not parts:
                 raw[name] = sources[name]

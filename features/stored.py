@@ -60,21 +60,35 @@ class Segment:
 class Stored:
     """What is stored: of each table the rows from sources and those that arrived, with `OURS`; {}: nothing.
 
-    `segments`: that hold any of them; `waiting`: how many arrivals are not folded.
+    `folded`, `unfolded`: those that arrived by where they are kept; `segments`: the ones that hold any of them.
     """
 
     source: Mapping[str, "pa.Table"] = field(default_factory=dict)
-    arrived: Mapping[str, "pa.Table"] = field(default_factory=dict)
+    folded: Mapping[str, "pa.Table"] = field(default_factory=dict)
+    unfolded: Mapping[str, "pa.Table"] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()
     state: State = field(default_factory=State)
 
-    def __bool__(self) -> bool:
-        return self.state != State()
+    def arrived(self, name: str) -> "pa.Table | None":
+        """All rows of a table that arrived; None: there are none."""
+        parts = [part for kept in (self.folded, self.unfolded) if (part := kept.get(name)) is not None]
+        return unite(name, parts) if parts else None
 
     @property
-    def tables(self) -> list[str]:
-        """In the contract's order."""
-        return [name for name in TABLES if name in self.source or name in self.arrived]
+    def nothing(self) -> bool:
+        """Whether there are no rows of any table."""
+        return not (self.source or self.folded or self.unfolded)
+
+    @property
+    def waiting(self) -> int:
+        """How many rows wait to be folded."""
+        return sum(rows.num_rows for rows in self.unfolded.values())
+
+    @property
+    def last_arrival(self) -> int:
+        """The highest id among the rows that arrived; 0: none did."""
+        kept = [*self.folded.values(), *self.unfolded.values()]
+        return max((int(pc.max(rows[ARRIVAL]).as_py()) for rows in kept), default=0)
 
 
 class Store:
@@ -83,6 +97,7 @@ class Store:
     def __init__(self, site: Site, engine: sa.Engine) -> None:
         self._site, self.engine = site, engine
         self._read: dict[int, pa.Table] = {}
+        self._parsed: dict[int, Mapping[str, Any]] = {}
 
     def state(self) -> State:
         """Of this moment; DatabaseUnreachable."""
@@ -103,7 +118,8 @@ class Store:
             asked = asked.where(ARRIVALS.c.segment.is_(None), ARRIVALS.c.id <= state.arrivals).order_by(ARRIVALS.c.id)
             waiting = connection.execute(asked).all()
         source: dict[str, list[pa.Table]] = {}
-        arrived: dict[str, list[pa.Table]] = {}
+        folded: dict[str, list[pa.Table]] = {}
+        unfolded: dict[str, pa.Table] = {}
         used = []
         for segment in segments:
             if segment.origin == "source":
@@ -116,17 +132,24 @@ class Store:
                 rows = _came_before(rows, ingested_by)
             if rows.num_rows:
                 used.append(segment)
-                (source if segment.origin == "source" else arrived).setdefault(segment.table, []).append(rows)
+                (source if segment.origin == "source" else folded).setdefault(segment.table, []).append(rows)
         for name in dict.fromkeys(row.table for row in waiting):
-            some = [(row.id, json.loads(row.row), row.received_at) for row in waiting if row.table == name]
+            some = [(row.id, self._row(row.id, row.row), row.received_at) for row in waiting if row.table == name]
             if (rows := _came_before(arrivals_table(name, some), ingested_by)).num_rows:
-                arrived.setdefault(name, []).append(rows)
+                unfolded[name] = rows
+        self._parsed = {row.id: self._parsed[row.id] for row in waiting}
         return Stored(
             {name: unite(name, parts) for name, parts in source.items()},
-            {name: unite(name, parts) for name, parts in arrived.items()},
+            {name: unite(name, parts) for name, parts in folded.items()},
+            unfolded,
             tuple(used),
             state,
         )
+
+    def _row(self, number: int, text: str) -> Mapping[str, Any]:
+        if number not in self._parsed:
+            self._parsed[number] = json.loads(text)
+        return self._parsed[number]
 
     def rows(self, segment: Segment) -> "pa.Table":
         """Those of a segment; SourceUnreachable where its file is not what the catalogue says."""

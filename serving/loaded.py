@@ -24,7 +24,7 @@ from serving.standing import Standing
 
 log = logging.getLogger(__name__)
 
-EVERY = 0.5  # seconds between two looks: a promotion is followed within a second
+EVERY = 0.15  # seconds between two looks: what arrives counts within two, a promotion is followed within one
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "invalid_request": (422, "The request is not what this route takes"),
     "body_too_large": (413, "The body is too large"),
     "too_many_lots": (422, "Too many lots in one call"),
+    "too_many_rows": (422, "Too many rows in one call"),
     "future_as_of": (422, "as_of lies in the future"),
     "invalid_record": (422, "The record is not what the contract says"),
     "invalid_lot": (422, "The lot is neither an id nor a record"),

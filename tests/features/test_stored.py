@@ -86,6 +86,14 @@ def test_rows_that_vanish_from_a_source_stay(site: Site) -> None:
     assert [name for name, *_ in returned(read(site))] == ["R1", "R2"]
 
 
+def test_a_source_that_is_gone_is_told_and_what_was_stored_of_it_stays(site: Site) -> None:
+    ingested(site, now=NOW)
+    (site.folder / "returns.csv").unlink()
+    reading = read(site)
+    assert [name for name, *_ in returned(reading)] == ["R1"]
+    assert "returns: the source of its 1 stored rows is gone" in reading.warnings[0]
+
+
 def test_a_row_changed_in_place_is_a_version_from_the_moment_it_was_seen(site: Site) -> None:
     ingested(site, now=NOW)
     say(site, "returns", HEADER, R1.replace(",1,leak", ",5,leak"))

@@ -1,0 +1,86 @@
+"""What the keeper reads: the sources, the stored histories and what arrives, as one reading after the other.
+
+The sources are ingested as `lotrisk ingest` does, so that what a score stood on can be read again. With the database
+gone the sources and what was read of the stored histories before go on.
+"""
+
+import logging
+from dataclasses import replace
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from features.errors import DatabaseUnreachable, LotRiskError, SourceUnreachable
+from features.ingest import gone, ingest, read_sources
+from features.reading import Reading, histories_of, stored_and_new
+from features.site import Site
+from features.stored import State, Store, Stored, as_read
+from features.unite import unite
+from serving.migrate import migrate
+
+log = logging.getLogger(__name__)
+
+FOLD_AT = 2_000  # rows that wait; so many are read in a few milliseconds at every arrival
+
+
+class Intake:
+    """Makes readings. `fault`: why the stored histories could not be read last, "": they could."""
+
+    def __init__(self, site: Site, engine: sa.Engine) -> None:
+        self._site, self._store = site, Store(site, engine)
+        self._migrated = False
+        self._stored = self._stored_before()
+        self._base: dict[str, pa.Table] = {}
+        self._based_on: tuple[object, ...] | None = None
+        self.fault = ""
+
+    def _stored_before(self) -> Stored:
+        try:
+            return self._store.all()
+        except LotRiskError:  # told by the refresh that follows
+            return Stored()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many rows wait to be folded that it is time."""
+        return self._stored.waiting >= FOLD_AT
+
+    def refresh(self, now: int) -> Reading:
+        """Reads the sources, stores what is new in them, folds what arrived. SourceUnreachable, ContractViolation."""
+        sources = read_sources(self._site)
+        if lost := gone(self._stored, sources):
+            raise SourceUnreachable("; ".join(lost))
+        try:
+            if not self._migrated:
+                migrate(self._site.database_url)
+                self._migrated = True
+            for one in ingest(self._store, self._site, now=now, raw=sources):
+                if one.new or one.changed or one.folded:
+                    log.info("%s: %d new, %d changed, %d folded", one.table, one.new, one.changed, one.folded)
+            self._stored, self.fault = self._store.all(), ""
+        except DatabaseUnreachable as fault:
+            self.fault = f"scores stand on the sources alone, and on what had arrived before: {fault}"
+            raw = stored_and_new(self._stored, sources, self._site, now=now)
+            return replace(histories_of(raw, self._site, now=now), state=State(), stored=self._stored)
+        return self._reading(now)
+
+    def look(self, now: int) -> Reading | None:
+        """A reading where rows arrived, or were ingested, since the last one; DatabaseUnreachable."""
+        if self._based_on is None or self._store.state() == self._stored.state:
+            return None
+        self._stored, self.fault = self._store.all(), ""
+        return self._reading(now)
+
+    def _reading(self, now: int) -> Reading:
+        """Of what is stored; what segments say is united once."""
+        stored = self._stored
+        segments = tuple(segment.id for segment in stored.segments)
+        if segments != self._based_on:
+            folded = replace(stored, unfolded={})
+            self._base = stored_and_new(folded, {}, self._site, now=now)
+            self._based_on = segments
+        raw = dict(self._base)
+        for name, rows in stored.unfolded.items():
+            own = as_read(rows)
+            raw[name] = unite(name, [raw[name], own]) if name in raw else own
+        return replace(histories_of(raw, self._site, now=now), state=stored.state, stored=stored)
