@@ -54,6 +54,7 @@ class Traced:
     tellers: Array
     materials: list[str]
     _sources: dict[str, Source] = field(default_factory=dict, repr=False)
+    _takers: dict[int, Array] = field(default_factory=dict, repr=False)
 
     def holds(self, as_of: int) -> bool:
         return bool(before(self.since, as_of) and not before(self.upto, as_of))
@@ -63,6 +64,16 @@ class Traced:
         found = self._sources.get(name)
         if found is None:
             found = self._sources[name] = _source(self, histories, name)
+        return found
+
+    def takers(self, material: int) -> Array:
+        """Whether each product takes the material: at least one lot of it does; bool, the last for code -1."""
+        found = self._takers.get(material)
+        if found is None:
+            many = max(len(self.materials), 1)
+            found = np.zeros(len(self.tellers), dtype=bool)
+            found[self.takes[self.takes % many == material] // many] = True
+            self._takers[material] = found
         return found
 
 
@@ -99,20 +110,21 @@ def cannot_exclude(told: Traced, source: Source, lots: Questions) -> Array:
     """
     many = max(len(told.materials), 1)
     new = told.tellers[lots.product] - told.tells[lots.lot] <= 0
-    anybody = np.zeros(many, dtype=bool)
-    anybody[told.takes % many] = True
+    in_time = ~before(lots.produced_at, source.received_at) & ~before(source.until, lots.produced_at)
     if source.material >= 0:
-        places = np.arange(len(lots.lot))
-        takes = _in(told.takes, lots.product * many + source.material) & (lots.product >= 0)
-        missing = takes | (new & anybody[source.material])
-        missing &= ~_in(lots.named, places * many + source.material)
+        takers = told.takers(source.material)
+        missing = (takers[lots.product] | (new & takers.any())) & in_time
+        place = np.flatnonzero(missing)
+        missing[place] = ~_in(lots.named, place * many + source.material)
     else:
+        anybody = np.zeros(many, dtype=bool)
+        anybody[told.takes % many] = True
         kinds = np.bincount(told.takes // many, minlength=len(told.tellers))
         place, material = lots.named // many, lots.named % many
         usual = np.where(new[place], anybody[material], _in(told.takes, lots.product[place] * many + material))
         named = np.bincount(place[usual], minlength=len(lots.lot))
-        missing = np.where(new, anybody.sum(), kinds[lots.product]) > named
-    return missing & ~before(lots.produced_at, source.received_at) & ~before(source.until, lots.produced_at)
+        missing = (np.where(new, anybody.sum(), kinds[lots.product]) > named) & in_time
+    return np.asarray(missing)
 
 
 def users(told: Traced, histories: Histories, source: Source) -> Array:
