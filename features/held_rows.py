@@ -11,7 +11,7 @@ from features.contracts import TABLES
 from features.held import readable
 from features.histories import Histories
 from features.in_place import Side
-from features.stored import arrivals_table
+from features.stored import ARRIVAL, INGESTED, arrivals_table
 
 
 def said_of(histories: Histories, table: str, arrivals: Sequence[Arrival], *, timezone: str) -> list[str | None]:
@@ -19,7 +19,8 @@ def said_of(histories: Histories, table: str, arrivals: Sequence[Arrival], *, ti
     if not arrivals or table not in histories:
         return [None] * len(arrivals)
     held, contract = histories[table], TABLES[table]
-    side = Side.of(table, arrivals_table(table, [(0, arrival.row, 0) for arrival in arrivals]), timezone)
+    rows = arrivals_table(table, [(0, arrival.row, 0) for arrival in arrivals]).drop_columns([INGESTED, ARRIVAL])
+    side = Side.of(table, rows, timezone)
     told: list[str | None] = []
     ids = [one for one in contract.columns if one.name in contract.key and one.kind == "id" and held.has(one.name)]
     if not ids:
