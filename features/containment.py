@@ -14,7 +14,7 @@ import numpy as np
 from features.asked import Asked
 from features.asof import Array
 from features.histories import Histories
-from features.traced import Questions, Traced, cannot_exclude, distinct, traced
+from features.traced import Questions, Traced, cannot_exclude, distinct, rows_naming, traced
 
 Why = Literal["listed", "uses", "cannot_exclude"]
 
@@ -68,6 +68,13 @@ def held(asked: Asked, lot_ids: Sequence[str], histories: Histories, scopes: Seq
                     why: Why = "uses" if uses[row] else "cannot_exclude"
                     found[numbers[row]].append(Held(scope.id, why, name))
     return found
+
+
+def prepare(histories: Histories, *, as_of: int) -> None:
+    """Makes what open containments look at from `as_of` on, so that no question waits for it."""
+    traced(histories, as_of)
+    if "genealogy" in histories:
+        rows_naming(histories, -1)
 
 
 def _by_moment(asked: Asked, histories: Histories) -> list[tuple[Traced, Array]]:

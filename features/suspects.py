@@ -47,7 +47,7 @@ def suspects(histories: Histories, name: str, as_of: int) -> Suspects:
     if source.code >= 0 and "genealogy" in histories:
         table = histories["genealogy"]
         uses = np.unique(table["lot_id"][users(told, histories, source)])
-        row = rows_naming(histories, source)
+        row = rows_naming(histories, source.code)
         mentioned = np.unique(table["lot_id"][row[before(table.known[row], as_of)]])
     doubtful = cannot_exclude(told, source, _every_lot(told)) & (told.row[:-1] >= 0)
     doubtful[uses] = False

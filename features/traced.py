@@ -131,17 +131,17 @@ def users(told: Traced, histories: Histories, source: Source) -> Array:
     """Rows of genealogy that name a supplier lot and stand, of lots that are there."""
     if source.code < 0 or "genealogy" not in histories:
         return np.empty(0, dtype=np.int64)
-    table, row = histories["genealogy"], rows_naming(histories, source)
+    table, row = histories["genealogy"], rows_naming(histories, source.code)
     good = stands(table.known[row], table.superseded[row], told.upto) & (told.row[table["lot_id"][row]] >= 0)
     used: Array = row[good]
     return used
 
 
-def rows_naming(histories: Histories, source: Source) -> Array:
-    """Rows of genealogy that name a supplier lot, at whatever time."""
+def rows_naming(histories: Histories, supplier_lot: int) -> Array:
+    """Rows of genealogy that name a supplier lot, a code, at whatever time."""
     table = histories["genealogy"]
     by = histories.once("genealogy by supplier lot", lambda: RowsBy(table["supplier_lot_id"], order=(table["lot_id"],)))
-    row: Array = by.pairs(np.array([source.code]))[1]
+    row: Array = by.pairs(np.array([supplier_lot]))[1]
     return row
 
 

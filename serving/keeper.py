@@ -195,9 +195,9 @@ class Keeper:
             self._histories = read_mapped(folder)
         except StaleMap:
             shutil.rmtree(folder, ignore_errors=True)
-            warm(scorer, histories, self._policy)
+            warm(scorer, histories, self._policy, now=published.read_now)
             if tried is not None:
-                self._warm_challenger(tried, histories)
+                self._warm_challenger(tried, histories, published.read_now)
             write_mapped(histories, folder)
             self._histories = read_mapped(folder)
         self._unmapped = False
@@ -218,9 +218,9 @@ class Keeper:
         self._unshadowed = self._challenger is not None
         self._publish(replace(self._published, open=name, scored_at=now))
 
-    def _warm_challenger(self, tried: Scorer, histories: Histories) -> None:
+    def _warm_challenger(self, tried: Scorer, histories: Histories, now: int) -> None:
         try:
-            warm(tried, histories, self._policy)
+            warm(tried, histories, self._policy, now=now)
         except Exception:  # of whatever kind: the champion's histories are mapped all the same
             log.exception("challenger %s cannot score", tried.version)
 

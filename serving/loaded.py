@@ -14,6 +14,7 @@ import pyarrow as pa
 from features.build import columns
 from features.card import iso
 from features.champion import Scorer, challenger_state, read_challenger, read_scorer, scorer_state
+from features.containment import prepare
 from features.errors import BundleRefused, LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, read_mapped
@@ -159,7 +160,7 @@ class Follower:
     def _warm(self, loaded: Loaded) -> None:
         """Makes here, and not in somebody's request, what a first score makes."""
         if loaded.scorer is not None and loaded.histories is not None:
-            warm(loaded.scorer, loaded.histories, self._policy)
+            warm(loaded.scorer, loaded.histories, self._policy, now=loaded.published.read_now)
 
 
 def usable_scorer(state_dir: Path) -> Scorer:
@@ -190,8 +191,10 @@ def _usable(scorer: Scorer) -> Scorer:
     return scorer
 
 
-def warm(scorer: Scorer, histories: Histories, policy: Policy) -> None:
-    """Scores the lot that was known last: all sorted arrays that scores need are there afterwards."""
+def warm(scorer: Scorer, histories: Histories, policy: Policy, *, now: int) -> None:
+    """Scores the lot that was known last: all sorted arrays that scores need, and what open containments look at from
+    `now` on, are there afterwards."""
+    prepare(histories, as_of=now)
     lots = histories["lots"]
     last = int(np.argmax(lots.known))
     judged = question(histories, lots["lot_id"][[last]], lots.known[[last]] + 1)

@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from features.asof import Array, Latest
+from features.asof import Latest
 from features.card import iso
 from features.contracts import TABLES
 from features.held import Row, own_row, readable, rows_of_lot
 from features.histories import Histories
 from features.shipments import spans_of
+from features.traced import rows_naming
 
 TABLES_OF_A_LOT = ("measurements", "shipments", "returns", "dispositions", "outcomes")
 _OF_SUPPLIES = ("supplier_id", "material_id", "material_group", "received_at")
@@ -38,20 +39,9 @@ def lots_with(histories: Histories, supplier_lot: str) -> frozenset[str]:
     """Lots that a supplier lot went into, by any row that stands or stood."""
     if "genealogy" not in histories:
         return frozenset()
-    table = histories["genealogy"]
-    by_supply: tuple[Array, Array] = histories.once(
-        "genealogy by supplier lot", lambda: _by_supply(table["supplier_lot_id"])
-    )
-    order, sorted_codes = by_supply
-    code = histories.ids["supplier_lot"].code(supplier_lot)
-    start, end = np.searchsorted(sorted_codes, [code, code + 1]) if code >= 0 else (0, 0)
+    rows = rows_naming(histories, histories.ids["supplier_lot"].code(supplier_lot))
     texts = histories.ids["lot"].texts
-    return frozenset(texts[lot] for lot in np.unique(table["lot_id"][order[start:end]]).tolist())
-
-
-def _by_supply(codes: Array) -> tuple[Array, Array]:
-    order = np.argsort(codes, kind="stable")
-    return order, codes[order]
+    return frozenset(texts[lot] for lot in np.unique(histories["genealogy"]["lot_id"][rows]).tolist())
 
 
 def _genealogy(histories: Histories, lot: int, as_of: int) -> list[Row]:

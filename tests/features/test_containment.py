@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from features.asked import ask
 from features.asof import FOREVER, NO_TIME
-from features.containment import Held, Scope, held
+from features.containment import Held, Scope, held, prepare
 from features.histories import Histories
 from features.judgements import there
 from features.mapped import read_mapped, write_mapped
@@ -19,6 +19,7 @@ from features.score import question
 from features.suspects import boundary_reasons, lots_held, missing_materials, supplier_lots_of, suspects
 from features.traced import traced
 from features.whereabouts import PLACES, whereabouts
+from serving.lot import lots_with
 from tests import oracle
 from tests.contained_site import Site, contained_site
 from tests.features.test_records import sent
@@ -274,3 +275,19 @@ def test_what_was_traced_is_mapped_with_the_histories(tmp_path: Any) -> None:
     assert traced(mapped, day(100)) is traced(mapped, FOREVER)
     assert found(mapped, "U", day(100)) == before
     assert found(mapped, "V", day(100)) == found(told, "V", day(100))
+
+
+def test_a_filter_by_supplier_lot_and_a_containment_look_into_the_same_rows() -> None:
+    told = small(use("A", "U", 3, 9), use("B", "V", 3, 19))
+    assert lots_with(told, "U") == found(told, "U", day(100))["uses"] == {"A"}
+    assert lots_with(told, "nobody's") == frozenset()
+
+
+def test_what_is_prepared_for_a_moment_holds_until_news_come() -> None:
+    told = small(use("A", "U", 3, 9), use("B", "V", 3, 50))
+    prepare(told, as_of=day(45))
+    first = traced(told, day(45))
+    assert (first.since, first.upto) == (day(30), day(50))
+    assert first is traced(told, day(50)) is not traced(told, day(51))
+    assert found(told, "V", day(50))["uses"] == set()
+    assert found(told, "V", day(51))["uses"] == {"B"}
