@@ -25,6 +25,7 @@ from serving.pages import pages
 from serving.problems import MEDIA_TYPE, Problem, problem
 from serving.queries import FILTERS
 from serving.quick import QuickScores
+from serving.routes_containment import add_containment
 from serving.routes_gate import add_gate
 from serving.routes_histories import add_histories
 from serving.routes_login import add_login
@@ -75,6 +76,7 @@ def create_app(folder: Path, *, workers: int = 1) -> FastAPI:
     _add_models(app, service)
     _add_health(app, service, metrics)
     add_gate(app, service)
+    add_containment(app, service)
     add_histories(app, service)
     add_login(app, service)
     app.include_router(pages(service))

@@ -1,4 +1,4 @@
-"""Containments: opened with a reason, listed, closed with a reason; each change with its entry in the audit log.
+"""What open containments hold, as every decision of the gate asks.
 
 A scope is kept as JSON: `supplier_lots` and `lots` that are held, and `about`, what it was opened for.
 """
@@ -17,18 +17,18 @@ def open_scopes(connection: sa.Connection) -> list[Scope]:
     """What the open containments hold, the oldest first."""
     row = CONTAINMENTS.c
     asked = sa.select(row.id, row.scope).where(row.closed_at.is_(None)).order_by(row.id)
-    return [_scope(number, text) for number, text in connection.execute(asked)]
+    return [scope_of(number, text) for number, text in connection.execute(asked)]
 
 
 def scopes_of(connection: sa.Connection, ids: Sequence[int]) -> list[Scope]:
     """What containments of these numbers hold or held, the oldest first."""
     row = CONTAINMENTS.c
     asked = sa.select(row.id, row.scope).where(row.id.in_(ids)).order_by(row.id)
-    return [_scope(number, text) for number, text in connection.execute(asked)]
+    return [scope_of(number, text) for number, text in connection.execute(asked)]
 
 
 @lru_cache(maxsize=256)
-def _scope(number: int, text: str) -> Scope:
+def scope_of(number: int, text: str) -> Scope:
     """Read once: every decision asks, and a scope never changes."""
     said = json.loads(text)
     return Scope(number, tuple(said["supplier_lots"]), tuple(said["lots"]))

@@ -42,6 +42,7 @@ from serving.score_log import LoggedScores, ScoreLog, scores_of_lot
 from serving.sessions import Sessions
 from serving.shadow import Shadow
 from serving.standing import Standing, cursor_of, read_cursor
+from serving.suspicion import Suspicion
 
 QUICK = 64  # lots: calls of so many are scored in a moment and need not wait behind ten thousand
 BATCH = 256  # lots of quick calls that are scored together
@@ -81,6 +82,7 @@ class Service:
             clock=_now,
         )
         self.followed = Followed(site, self.engine)
+        self.suspicion = Suspicion(self.engine, loaded=lambda: self.loaded, score=self.scores, clock=self.gate.now)
         self._quick: Lane[Call, Answer] = Lane(self._answer, size=lambda call: len(call.lots), most=BATCH)
         self._slow: Lane[Call, Answer] = Lane(self._one_by_one, size=lambda call: len(call.lots), most=1)
         self._long: Lane[Call, Answer] = Lane(
