@@ -77,17 +77,22 @@ def check(site: Path, as_json: bool) -> None:
 @main.command()
 @SITE
 @click.option("--until", help="Learn only from what was known strictly before this moment. Default: now.")
+@click.option("--ingested-by", help="Read only what had been stored strictly before this moment, as it was then.")
 @click.option("--seed", default=0, show_default=True, help="Of the trees and the bootstrap.")
 @click.option("--keep-apart", help="Evaluate a second time, with e.g. no supplier_lot both learned from and foretold.")
 @AS_JSON
-def train(site: Path, until: str | None, seed: int, keep_apart: str | None, as_json: bool) -> None:
+def train(
+    site: Path, until: str | None, ingested_by: str | None, seed: int, keep_apart: str | None, as_json: bool
+) -> None:
     """Train, evaluate and register a version; promote it if the rule allows."""
     settings = _site(site)
     if keep_apart is not None:
         from training.apart import asked_apart
 
         settings = asked_apart(settings, keep_apart)
-    trained, promoted = _train(settings, _read(settings), until=_moment(until, settings), seed=seed, quiet=as_json)
+    day = None if ingested_by is None else _moment(ingested_by, settings)
+    reading, moment = _read(settings, ingested_by=day), _moment(until or ingested_by, settings)
+    trained, promoted = _train(settings, reading, until=moment, seed=seed, quiet=as_json)
     if as_json:
         print_json({**trained.facts, "promoted": promoted})
 
@@ -248,14 +253,15 @@ def _moment(text: str | None, site: "Site") -> int:
     return _now() if text is None else moment(text, site)
 
 
-def _read(site: "Site") -> "Reading":
+def _read(site: "Site", *, ingested_by: int | None = None) -> "Reading":
     from features.reading import read_histories
 
-    return read_histories(site, now=_now())
+    return read_histories(site, now=_now(), ingested_by=ingested_by)
 
 
 def _train(site: "Site", reading: "Reading", *, until: int, seed: int, quiet: bool) -> "tuple[Trained, bool]":
     from features.champion import read_scorer
+    from features.proof import proof_of
     from serving.actors import at_terminal
     from serving.record import Record
     from serving.registry import promote as run
@@ -264,7 +270,8 @@ def _train(site: "Site", reading: "Reading", *, until: int, seed: int, quiet: bo
 
     champion, recipe = read_scorer(site.state_dir).bundle, Recipe.of(site, seed=seed)
     with progress() as show:
-        trained = job(site, reading.histories, until=until, champion=champion, recipe=recipe, progress=show)
+        stored, told = proof_of(site, reading.stored), reading.histories
+        trained = job(site, told, until=until, champion=champion, recipe=recipe, stored=stored, progress=show)
     verdict = trained.verdict
     if verdict.promote:
         reason = " ".join([*verdict.reasons, *verdict.void])

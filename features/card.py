@@ -47,7 +47,8 @@ class ModelCard:
     with `_low` and `_high` beside them. `champion`: {"promote": bool, "reasons": [str]}. `data`:
     {table: {"rows": int, "sha256": str}}. `code`: see `code_fingerprint`. `familiar`: what the sample spans, owned by
     `features.familiar`. `doubt`: how far lots' own probabilities lie from their risk, owned by `features.doubt`.
-    `link`: from the trees' score to log odds, owned by `features.link`; {}: they are that.
+    `link`: from the trees' score to log odds, owned by `features.link`; {}: they are that. `stored`: which segments and
+    arrivals the data stood on, and a hash that proves it, made by `features.proof`; {}: the sources alone.
     `hashes`: sha256 of the bundle's other files by name, filled by `features.bundle.write_bundle`.
     """
 
@@ -68,6 +69,7 @@ class ModelCard:
     familiar: dict[str, Any]
     doubt: dict[str, Any] = field(default_factory=dict)
     link: dict[str, Any] = field(default_factory=dict)
+    stored: dict[str, Any] = field(default_factory=dict)
     version: str = ""
     hashes: dict[str, str] = field(default_factory=dict)
 

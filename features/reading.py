@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.asof import NO_TIME
+from features.asof import NO_TIME, before
 from features.card import iso
 from features.columns import read_text
 from features.contracts import TABLES
@@ -42,6 +42,8 @@ def read_histories(site: Site, *, now: int, ingested_by: int | None = None) -> R
     strictly before it, as it was read then, and no sources. SourceUnreachable, SettingsError and ContractViolation say
     in one line why a table cannot be used, DatabaseUnreachable that nobody can tell what is stored.
     """
+    if ingested_by is not None and before(now, ingested_by):
+        raise SettingsError(f"--ingested-by {iso(ingested_by)}: lies in the future; who knows what comes in until then")
     with open_store(site) as store:
         stored = store.all(ingested_by=ingested_by)
     if ingested_by is not None:

@@ -68,6 +68,8 @@ class Stored:
     unfolded: Mapping[str, "pa.Table"] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()
     state: State = field(default_factory=State)
+    ingested_by: int | None = None
+    """Only what came in strictly before was read; None: everything."""
 
     def arrived(self, name: str) -> "pa.Table | None":
         """All rows of a table that arrived; None: there are none."""
@@ -144,6 +146,7 @@ class Store:
             unfolded,
             tuple(used),
             state,
+            ingested_by,
         )
 
     def _row(self, number: int, text: str) -> Mapping[str, Any]:

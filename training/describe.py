@@ -1,7 +1,8 @@
 """What is kept of a model beside its trees: the card, the reference sample, parameters, metrics, tags and plots."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,15 @@ REFERENCE_ROWS = 10_000  # with 2,000 and as many lots a month only 14 % of unch
 
 
 def card_of(
-    site: Site, model: Model, evaluation: Evaluation, verdict: Verdict, *, leaks: Sequence[Leak] = ()
+    site: Site,
+    model: Model,
+    evaluation: Evaluation,
+    verdict: Verdict,
+    *,
+    leaks: Sequence[Leak] = (),
+    stored: Mapping[str, Any] = MappingProxyType({}),
 ) -> ModelCard:
-    """The card, without a version yet."""
+    """The card, without a version yet. `stored`: what `features.proof` makes of what the histories stood on."""
     known, rules = model.known, model.known.rules
     return ModelCard(
         site=site.name,
@@ -60,6 +67,7 @@ def card_of(
         familiar=_familiar(model).as_dict(),
         doubt=doubt_of(model, evaluation).as_dict(),
         link=model.link.as_dict(),
+        stored=dict(stored),
     )
 
 

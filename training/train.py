@@ -1,8 +1,9 @@
 """`lotrisk train`: from histories to a registered version, with the figures it has to be believed by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -96,25 +97,33 @@ def train(
     until: int,
     champion: Bundle | None,
     recipe: Recipe | None = None,
+    stored: Mapping[str, Any] = MappingProxyType({}),
     progress: Progress,
 ) -> Trained:
     """Learns from what was known strictly before `until` and registers the version; promotes nothing.
 
-    CannotTrain where too little is mature.
+    `stored`: what `features.proof` makes of what the histories stood on. CannotTrain where too little is mature.
     """
     known = known_by(histories, site.rules, until=until)
     recipe = recipe or Recipe.of(site)
     model = fit_model(known, recipe, beside=beside(recipe), progress=progress)
-    return keep(site, model, champion=champion, progress=progress)
+    return keep(site, model, champion=champion, stored=stored, progress=progress)
 
 
-def keep(site: Site, model: Model, *, champion: Bundle | None, progress: Progress) -> Trained:
+def keep(
+    site: Site,
+    model: Model,
+    *,
+    champion: Bundle | None,
+    stored: Mapping[str, Any] = MappingProxyType({}),
+    progress: Progress,
+) -> Trained:
     """Evaluates a model and registers it with all that it has to be believed by."""
     progress("evaluate", 1, 1)
     evaluation = evaluate_model(model, site, more=_kept_apart(site, model, progress))
     leaks = find_leaks(model, evaluation, lambda recipe: score_out_of_time(model.known, recipe, progress=progress))
     verdict = verdict_on(model, evaluation, champion, protected=site.model.protected)
-    card = card_of(site, model, evaluation, verdict, leaks=leaks)
+    card = card_of(site, model, evaluation, verdict, leaks=leaks, stored=stored)
     rows, pictures = figures_rows(evaluation.figures, evaluation.counts), plots_of(model, evaluation, card)
     progress("register", 1, 1)
     version = register(
