@@ -4,14 +4,26 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+from features.errors import BundleRefused, DatabaseUnreachable, RegistryFault, UnknownVersion
 from features.site import Site
+from serving.problems import Problem
 from serving.record import Record
 
+_FAULTS = {
+    UnknownVersion: "unknown_version",
+    BundleRefused: "bundle_refused",
+    RegistryFault: "registry_fault",
+    DatabaseUnreachable: "not_recorded",
+}
 
-def promote_apart(site: Site, version: str, *, reason: str, record: Record) -> str | None:
-    """Makes a version the champion in a process of its own: MLflow takes seconds to import."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_promote, site, version, reason, record).result()
+
+def promote_apart(site: Site, version: str, *, reason: str, actor: str, now: int) -> str | None:
+    """Makes a version the champion in a process of its own: MLflow takes seconds to import. Problem where it fails."""
+    try:
+        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+            return pool.submit(_promote, site, version, reason, Record(site.database_url, actor, now)).result()
+    except tuple(_FAULTS) as fault:
+        raise Problem(_FAULTS[type(fault)], str(fault)) from None
 
 
 def _promote(site: Site, version: str, reason: str, record: Record) -> str | None:

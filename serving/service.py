@@ -16,7 +16,7 @@ from features.asof import before
 from features.card import iso
 from features.champion import Scorer
 from features.database import open_database
-from features.errors import BundleRefused, DatabaseUnreachable, LotRiskError, RegistryFault, UnknownVersion
+from features.errors import LotRiskError
 from features.histories import Histories
 from features.score import Policy
 from features.site import Site
@@ -37,7 +37,6 @@ from serving.problems import Problem
 from serving.promoting import promote_apart
 from serving.published import open_file, out_of_date, spill_folder
 from serving.queries import LotsQuery
-from serving.record import Record
 from serving.score_log import LoggedScores, ScoreLog, scores_of_lot
 from serving.sessions import Sessions
 from serving.shadow import Shadow
@@ -50,12 +49,6 @@ LONG_CALLS = 2  # at a time: while LightGBM, which needs no Python, scores one t
 REASONS = 10  # of a lot that a person looks at
 HISTORY = 500  # scores of a lot shown over time
 NOT_RUN = {"verdict": "not_run", "detail": "nobody has looked yet; run lotrisk monitor"}
-_FAULTS = {
-    UnknownVersion: "unknown_version",
-    BundleRefused: "bundle_refused",
-    RegistryFault: "registry_fault",
-    DatabaseUnreachable: "not_recorded",
-}
 
 
 class Service:
@@ -187,11 +180,7 @@ class Service:
 
     async def promote(self, version: str, *, reason: str, actor: str) -> Answer:
         """Makes a version the champion, in a process of its own: MLflow takes seconds to import."""
-        try:
-            record = Record(self.site.database_url, actor, _now())
-            replaced = await run_in_threadpool(promote_apart, self.site, version, reason=reason, record=record)
-        except tuple(_FAULTS) as fault:
-            raise Problem(_FAULTS[type(fault)], str(fault)) from None
+        replaced = await run_in_threadpool(promote_apart, self.site, version, reason=reason, actor=actor, now=_now())
         return {"champion": version, "replaced": replaced}
 
     def ready(self, now: int) -> Answer:
