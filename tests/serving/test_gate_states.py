@@ -220,7 +220,7 @@ def test_no_rule_can_be_made_a_release(rule: str) -> None:
 
 
 def test_a_rule_may_ask_for_an_inspection_or_be_switched_off(desk: Desk, factory: Path) -> None:
-    told = sent(factory, measured={"value": 1000.0})
+    told = sent(factory, measured={"value": record(factory)["measurements"][0]["upper_spec"] + 0.5})
     for action, decision in (("inspect", INSPECT), ("off", RELEASE)):
         assert desk.one(told, gate=gate_of(rules={"out_of_specification": {"action": action}}))["decision"] == decision
 

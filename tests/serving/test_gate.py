@@ -1,0 +1,375 @@
+"""The gate's desk with its database: what is decided is recorded with it, once, or it is not given."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from features.asof import DAY, HOUR
+from features.card import iso
+from features.catalogue import ARRIVALS
+from features.champion import read_scorer
+from features.database import open_database, writing
+from features.ingest import ingest
+from features.reading import read_histories
+from features.site import Site, read_site
+from features.stored import open_store
+from serving.access import Caller
+from serving.audit import append, entry_of
+from serving.audit_check import check_audit
+from serving.gate_calls import Once, read_gate_call
+from serving.metrics import Metrics
+from serving.migrate import migrate
+from serving.problems import Problem
+from serving.published import Published
+from serving.replay import replay
+from serving.service import Service
+from serving.tables import ANSWERS, AUDIT, CONTAINMENTS
+from tests.serving.fitted import copied
+from tests.serving.gate_desk import NOW, Row, states
+from tests.serving.test_scores_route import record
+from tests.serving.unsteady import postgres_schema
+
+QUALITY, LINE, ADMIN = (Caller(role, f"a {role}", role) for role in ("quality", "line", "admin"))
+LOT = "L000378"
+
+
+class Counter:
+    """One worker's gate over the small factory, at a moment of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now, self.loop = NOW, asyncio.new_event_loop()
+        self.site: Site = read_site(folder, {})
+        migrate(self.site.database_url)
+        with open_store(self.site) as store:
+            ingest(store, self.site, now=NOW - DAY)
+        self.service = Service(self.site, Metrics())
+        self.service.gate._clock = lambda: self.now
+        self.load()
+
+    def load(self) -> None:
+        """The histories as they are stored now."""
+        reading = read_histories(self.site, now=self.now)
+        state = reading.state
+        published = Published(
+            read_at=self.now,
+            checked_at=self.now,
+            segments=state.segments,
+            arrivals=state.arrivals,
+            read_now=self.now,
+        )
+        follower = self.service._follower
+        follower.now = replace(
+            follower.now, scorer=read_scorer(self.site.state_dir), histories=reading.histories, published=published
+        )
+
+    def ask(self, body: Any, *, key: str | None = None, actor: str = "press 3") -> Row:
+        call = read_gate_call(
+            json.dumps(body).encode(), actor=actor, key=key, now=self.now, timezone=self.site.timezone
+        )
+        return dict(self.loop.run_until_complete(self.service.gate.ask(call)))
+
+    def together(self, *bodies: Any) -> list[Any]:
+        async def all_of() -> list[Any]:
+            calls = [
+                read_gate_call(json.dumps(body).encode(), actor="press 3", key=None, now=self.now, timezone="UTC")
+                for body in bodies
+            ]
+            return await asyncio.gather(*map(self.service.gate.ask, calls), return_exceptions=True)
+
+        return self.loop.run_until_complete(all_of())
+
+    def override(self, audit_id: str, sent: Row, *, caller: Caller = QUALITY, key: str | None = None) -> Row:
+        once = Once(f"override {audit_id}", key, json.dumps(sent))
+        return self.service.followed.override(audit_id, sent, caller=caller, once=once, now=self.now)
+
+    def carried_out(self, audit_id: str, sent: Row, *, key: str | None = None) -> Row:
+        once = Once(f"carried_out {audit_id}", key, json.dumps(sent))
+        return self.service.followed.carried_out(audit_id, sent, caller=LINE, once=once, now=self.now)
+
+    def entries(self, kind: str = "decision") -> list[Any]:
+        with self.service.engine.connect() as connection:
+            asked = sa.select(AUDIT).where(AUDIT.c.kind == kind).order_by(AUDIT.c.seq)
+            return list(connection.execute(asked).mappings())
+
+    def arrived(self, table: str) -> list[Row]:
+        with self.service.engine.connect() as connection:
+            asked = sa.select(ARRIVALS.c.row).where(ARRIVALS.c.table == table).order_by(ARRIVALS.c.id)
+            return [json.loads(row) for (row,) in connection.execute(asked)]
+
+    def count(self, table: sa.Table) -> int:
+        with self.service.engine.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+
+
+@pytest.fixture(scope="module")
+def stated(factory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = copied(factory, tmp_path_factory.mktemp("gate") / "valves")
+    with (folder / "lotrisk.toml").open("a", encoding="utf-8") as file:
+        file.write(GATE)
+    return folder
+
+
+GATE = """
+[gate.authority]
+quality = ["low", "medium", "unknown"]
+admin = ["low", "medium", "high", "unknown", "rule"]
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def counter(request: pytest.FixtureRequest, stated: Path, tmp_path: Path) -> Iterator[Counter]:
+    folder = copied(stated, tmp_path / "valves")
+    if request.param == "sqlite":
+        yield from _open(folder)
+        return
+    with postgres_schema() as url:
+        text = (folder / "lotrisk.toml").read_text(encoding="utf-8")
+        (folder / "lotrisk.toml").write_text(text.replace("[site]", f'[site]\ndatabase = "{url}"', 1), encoding="utf-8")
+        yield from _open(folder)
+
+
+def _open(folder: Path) -> Iterator[Counter]:
+    counter = Counter(folder)
+    yield counter
+    counter.service.gate.close()
+    counter.service.engine.dispose()
+    counter.loop.close()
+
+
+def test_a_decision_is_recorded_whole_and_can_be_made_again(counter: Counter) -> None:
+    answer = counter.ask({"lot_id": LOT})
+    entry = entry_of(counter.service.engine, int(answer["audit_id"]))
+    assert entry is not None and (entry.kind, entry.actor) == ("decision", "press 3")
+    assert entry.body["answer"] == {name: value for name, value in answer.items() if name != "audit_id"}
+    assert replay(counter.site, counter.service.engine, answer["audit_id"]).same
+    assert check_audit(counter.service.engine, counter.site.state_dir).good
+
+
+def test_a_decision_is_made_again_whatever_came_in_since(counter: Counter, stated: Path) -> None:
+    asked: list[Any] = [record(stated), LOT, "nobody's", {"lot": {"lot_id": "B"}}]
+    first = counter.ask({"lots": asked})
+    value = {"characteristic": "oven_temp", "measured_at": iso(NOW - DAY), "sample": "late", "value": 300.0}
+    counter.ask({"lots": [{**record(stated, lot_id="N9"), "measurements": [value]}]})
+    counter.now += HOUR
+    counter.load()
+    with open_store(counter.site) as store:
+        ingest(store, counter.site, now=counter.now)  # folds what arrived
+    counter.now += DAY
+    counter.load()
+    second = counter.ask({"lots": asked})
+    assert second["results"] != first["results"]
+    for answer in (first, second):
+        replayed = replay(counter.site, counter.service.engine, answer["audit_id"])
+        assert (replayed.differs, replayed.lots) == ([], 4)
+
+
+def test_an_answer_that_is_not_what_was_recorded_is_seen(counter: Counter) -> None:
+    answer = counter.ask({"lot_id": LOT})
+    entry = entry_of(counter.service.engine, int(answer["audit_id"]))
+    assert entry is not None
+    body = json.loads(json.dumps(entry.body))
+    body["answer"]["results"][0]["risk"] += 1e-16
+    body["answer"]["results"][0]["decision"] = "release"
+    with writing(counter.service.engine) as connection:
+        forged = append(connection, kind="decision", actor="x", body=body, at=counter.now)
+    replayed = replay(counter.site, counter.service.engine, str(forged.seq))
+    assert [one.partition(":")[0] for one in replayed.differs] == ["results[0].decision", "results[0].risk"]
+
+
+def test_calls_that_wait_together_each_get_their_own_entry(counter: Counter, stated: Path) -> None:
+    answers = counter.together({"lot_id": LOT}, {"lots": [record(stated)]}, {"lot_id": "nobody's"})
+    assert len({answer["audit_id"] for answer in answers}) == 3
+    assert answers[0]["results"][0] == counter.ask({"lot_id": LOT})["results"][0]
+    assert states(answers[2]["results"][0]) == ["unknown_lot"]
+
+
+def test_the_same_key_gets_the_same_answer_and_is_done_once(counter: Counter, stated: Path) -> None:
+    first = counter.ask({"lots": [record(stated)]}, key="k1")
+    counter.now += HOUR
+    assert counter.ask({"lots": [record(stated)]}, key="k1") == first
+    assert len(counter.entries()) == 1
+    assert counter.ask({"lots": [record(stated)]}, key="k2")["audit_id"] != first["audit_id"]
+    assert counter.ask({"lots": [record(stated)]}, key="k1", actor="press 4")["audit_id"] != first["audit_id"]
+    with pytest.raises(Problem) as conflict:
+        counter.ask({"lot_id": LOT}, key="k1")
+    assert conflict.value.code == "idempotency_conflict"
+
+
+def test_a_record_is_kept_as_history_and_not_twice(counter: Counter, stated: Path) -> None:
+    told = record(stated)
+    counter.ask({"lots": [told]})
+    counter.ask({"lots": [told]})
+    assert [row["lot_id"] for row in counter.arrived("lots")] == ["N1"]
+    assert len(counter.arrived("measurements")) == len(told["measurements"])
+    assert len(counter.arrived("genealogy")) == len(told["genealogy"])
+    counter.now += HOUR
+    counter.load()
+    by_id = counter.ask({"lot_id": "N1"})["results"][0]
+    as_sent = counter.ask({"lots": [told]})["results"][0]
+    assert by_id == as_sent and by_id["decision"] != "cannot_assess"
+
+
+def test_a_record_that_says_otherwise_than_one_before_is_a_problem_and_is_not_kept(
+    counter: Counter, stated: Path
+) -> None:
+    counter.ask({"lots": [record(stated)]})
+    (result,) = counter.ask({"lots": [record(stated, product_id="P02")]})["results"]
+    assert (result["problem"]["code"], result["decision"]) == ("conflicts_with_history", "cannot_assess")
+    assert len(counter.arrived("lots")) == 1
+    last = counter.entries()[-1]
+    assert json.loads(last["body"])["answer"]["results"] == [result]
+    assert replay(counter.site, counter.service.engine, str(last["seq"])).same
+
+
+def test_a_decision_that_cannot_be_recorded_is_not_given(counter: Counter, stated: Path) -> None:
+    counter.ask({"lot_id": LOT})
+    before = counter.count(AUDIT)
+    counter.service.gate._engine = open_database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(Problem) as fault:
+        counter.ask({"lots": [record(stated)]}, key="k")
+    assert (fault.value.code, fault.value.status) == ("not_recorded", 503)
+    counter.service.gate._engine = counter.service.engine
+    assert (counter.count(AUDIT), counter.count(ANSWERS), counter.arrived("lots")) == (before, 0, [])
+    assert counter.ask({"lots": [record(stated)]}, key="k")["audit_id"]
+
+
+def test_a_containment_counts_from_the_commit_that_opens_it(counter: Counter) -> None:
+    assert counter.ask({"lot_id": LOT})["results"][0]["rules"] == []
+    scope = json.dumps({"supplier_lots": [], "lots": [LOT]})
+    with writing(counter.service.engine) as connection:
+        row = {"scope": scope, "reason": "returns", "opened_at": NOW, "opened_by": "me"}
+        connection.execute(CONTAINMENTS.insert().values(**row))
+    held = counter.ask({"lot_id": LOT})
+    assert (held["results"][0]["decision"], held["results"][0]["rules"][0]["rule"]) == ("hold", "open_containment")
+    with writing(counter.service.engine) as connection:
+        connection.execute(CONTAINMENTS.update().values(closed_at=NOW, closed_by="me", closed_reason="sorted"))
+    assert counter.ask({"lot_id": LOT})["results"][0]["rules"] == []
+    assert replay(counter.site, counter.service.engine, held["audit_id"]).same
+
+
+def test_a_clock_that_steps_back_hides_nothing_that_was_known(counter: Counter) -> None:
+    first = counter.ask({"lot_id": LOT})
+    counter.now -= 40 * DAY
+    again = counter.ask({"lot_id": LOT})
+    assert (again["as_of"], again["results"]) == (first["as_of"], first["results"])
+    assert [entry["at"] for entry in counter.entries()] == [NOW, NOW]
+
+
+def test_rules_are_an_entry_before_the_first_decision_and_when_they_change(counter: Counter) -> None:
+    counter.ask({"lot_id": LOT})
+    counter.ask({"lot_id": LOT})
+    (rules,) = counter.entries("rules")
+    assert json.loads(rules["body"])["previous"] is None
+    with (counter.site.folder / "lotrisk.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[gate.rules.out_of_specification]\naction = "inspect"\n')
+    changed = Counter.__new__(Counter)
+    changed.now, changed.site, changed.loop = NOW, read_site(counter.site.folder, {}), counter.loop
+    changed.service = Service(changed.site, Metrics())
+    changed.service.gate._clock = lambda: NOW
+    changed.load()
+    answer = changed.ask({"lot_id": LOT})
+    before, after = (json.loads(entry["body"]) for entry in changed.entries("rules"))
+    assert after["previous"] == {"hash": before["hash"], "told": before["told"]}
+    assert after["told"]["gate"]["rules"]["out_of_specification"]["action"] == "inspect"
+    assert replay(changed.site, changed.service.engine, answer["audit_id"]).same
+    assert replay(changed.site, changed.service.engine, str(changed.entries()[0]["seq"])).same
+    changed.service.gate.close()
+    changed.service.engine.dispose()
+
+
+# Overrides and what is carried out
+
+
+def test_an_override_says_who_why_and_what_was_before_and_leaves_a_disposition(counter: Counter) -> None:
+    answer = counter.ask({"lot_id": "nobody's"})
+    said = counter.override(answer["audit_id"], {"decision": "hold", "reason": "ask the line"})
+    assert (said["previous"], said["decision"]) == ("cannot_assess", "hold")
+    (entry,) = counter.entries("override")
+    body = json.loads(entry["body"])
+    assert (entry["actor"], body["reason"], body["role"], body["risk_class"]) == (
+        QUALITY.actor,
+        "ask the line",
+        "quality",
+        "unknown",
+    )
+    row = {"lot_id": "nobody's", "decided_at": iso(NOW), "action": "held"}
+    assert counter.arrived("dispositions") == [row] == [said["disposition"]]
+    assert counter.service.followed.decision(answer["audit_id"])["followed"] == [
+        {"lot_id": "nobody's", "now": "hold", "action": "held", "found": None}
+    ]
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [{"decision": "cannot_assess", "reason": "x"}, {"decision": "hold"}, {"decision": "hold", "reason": " "}],
+)
+def test_an_override_without_a_decision_or_a_reason_is_none(counter: Counter, refused: Row) -> None:
+    answer = counter.ask({"lot_id": LOT})
+    with pytest.raises(Problem) as fault:
+        counter.override(answer["audit_id"], refused)
+    assert fault.value.code == "invalid_request"
+    assert counter.entries("override") == []
+
+
+def test_who_may_overrule_is_granted_by_role_and_risk_class(counter: Counter, stated: Path) -> None:
+    told = record(stated)
+    told["measurements"][0] = {**told["measurements"][0], "value": told["measurements"][0]["upper_spec"] + 0.5}
+    held = counter.ask({"lots": [told]})["audit_id"]
+    sent = {"decision": "release", "reason": "measured wrongly"}
+    for caller in (LINE, QUALITY):
+        with pytest.raises(Problem) as fault:
+            counter.override(held, sent, caller=caller)
+        assert (fault.value.code, fault.value.status) == ("not_authorised", 403)
+    assert counter.override(held, sent, caller=ADMIN)["decision"] == "release"
+    assert [row["action"] for row in counter.arrived("dispositions")] == ["released"]
+
+
+def test_a_second_override_names_the_first_as_the_one_before(counter: Counter) -> None:
+    answer = counter.ask({"lot_id": "nobody's"})["audit_id"]
+    first = counter.override(answer, {"decision": "hold", "reason": "a"}, key="once")
+    assert counter.override(answer, {"decision": "hold", "reason": "a"}, key="once") == first
+    assert counter.override(answer, {"decision": "inspect", "reason": "b"}, caller=ADMIN)["previous"] == "hold"
+    assert len(counter.entries("override")) == 2
+
+
+def test_what_is_carried_out_leaves_its_disposition_and_is_never_less_than_was_decided(counter: Counter) -> None:
+    unknown = counter.ask({"lot_id": "nobody's"})["audit_id"]
+    with pytest.raises(Problem) as fault:
+        counter.carried_out(unknown, {"action": "released"})
+    assert fault.value.code == "not_decided"
+    counter.override(unknown, {"decision": "inspect", "reason": "look"})
+    with pytest.raises(Problem, match="overruled"):
+        counter.carried_out(unknown, {"action": "released"})
+    with pytest.raises(Problem, match="found 0 or 1"):
+        counter.carried_out(unknown, {})
+    counter.now += HOUR
+    assert counter.carried_out(unknown, {"found": 0})["disposition"]["found"] == 0
+    counter.now += HOUR
+    assert counter.carried_out(unknown, {"action": "released"})["disposition"]["action"] == "released"
+    assert [row["action"] for row in counter.arrived("dispositions")] == ["inspected", "released"]
+    assert check_audit(counter.service.engine, counter.site.state_dir).good
+
+
+def test_a_decision_about_several_lots_is_followed_lot_by_lot(counter: Counter) -> None:
+    several = counter.ask({"lots": [LOT, "nobody's"]})["audit_id"]
+    with pytest.raises(Problem, match="say which in lot_id"):
+        counter.override(several, {"decision": "hold", "reason": "x"})
+    with pytest.raises(Problem) as fault:
+        counter.override(several, {"decision": "hold", "reason": "x", "lot_id": "another"})
+    assert fault.value.code == "unknown_lot"
+    counter.override(several, {"decision": "hold", "reason": "x", "lot_id": "nobody's"})
+    assert [one["lot_id"] for one in counter.service.followed.decision(several)["followed"]] == ["nobody's"]
+
+
+@pytest.mark.parametrize("audit_id", ["0", "1", "999", "x", "²", "-1", "1" * 30])
+def test_what_is_no_decision_is_not_known(counter: Counter, audit_id: str) -> None:
+    counter.ask({"lot_id": LOT})  # entry 1 is that of the rules
+    with pytest.raises(Problem) as fault:
+        counter.service.followed.decision(audit_id)
+    assert fault.value.code == "unknown_decision"
