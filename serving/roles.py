@@ -20,7 +20,7 @@ ROLES: Mapping[tuple[str, str], frozenset[str]] = {
     ("GET", "/v1/lots"): ALL,
     ("GET", "/v1/lots/{lot_id:path}"): ALL,
     ("POST", "/v1/gate"): _LINES,
-    ("GET", "/v1/gate/{audit_id}"): ALL,
+    ("GET", "/v1/gate/{audit_id}"): _LINES,
     # The handler asks [gate.authority] whom the site lets overrule what: these may ask at all.
     ("POST", "/v1/gate/{audit_id}/override"): _LINES,
     ("POST", "/v1/gate/{audit_id}/carried_out"): _LINES,
@@ -47,6 +47,8 @@ ROLES: Mapping[tuple[str, str], frozenset[str]] = {
     ("GET", "/check"): ALL,
     ("GET", "/model"): _OFFICE,
     ("GET", "/containment"): _OFFICE,
+    ("POST", "/containment/open"): _QUALITY,
+    ("POST", "/containment/{containment_id}/close"): _QUALITY,
     ("GET", "/docs"): ALL,
 }
 
