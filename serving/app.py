@@ -21,6 +21,7 @@ from serving.answering import as_json, as_problem
 from serving.bodies import moment, parsed, read_body
 from serving.limits import Limits
 from serving.metrics import Counted, Metrics
+from serving.page_containment import containment_pages
 from serving.pages import pages
 from serving.problems import MEDIA_TYPE, Problem, problem
 from serving.queries import FILTERS
@@ -80,6 +81,7 @@ def create_app(folder: Path, *, workers: int = 1) -> FastAPI:
     add_histories(app, service)
     add_login(app, service)
     app.include_router(pages(service))
+    app.include_router(containment_pages(service))
     return app
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from features.dictionary import in_language
 from features.dictionary_words import Text
+from serving.words_containment import CONTAINMENT_WORDS
 from serving.words_model import MODEL_WORDS
 
 NAMES = {"en": "English", "zh": "中文"}
@@ -11,6 +12,7 @@ NAMES = {"en": "English", "zh": "中文"}
 
 WORDS = {
     **MODEL_WORDS,
+    **CONTAINMENT_WORDS,
     # On every page
     "skip": Text("Skip to the content", "跳到正文"),
     "nav": Text("Pages", "页面"),
