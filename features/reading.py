@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from features.asof import NO_TIME, before
+from features.asof import before
 from features.card import iso
-from features.columns import read_text
 from features.contracts import TABLES
 from features.errors import ContractViolation, SettingsError
-from features.histories import Histories, Table, Vocabulary
+from features.histories import Histories, Table
 from features.ingest import added_to, gone, read_sources
+from features.kept import Kept
 from features.report import TableReport
-from features.rows import Lots, read_rows, require_columns
+from features.rows import Lots, require_columns
 from features.site import Site
 from features.stored import FOLDER, State, Stored, as_read, open_store
 from features.unite import unite
@@ -88,8 +86,9 @@ def stored_and_new(stored: Stored, sources: "Mapping[str, pa.Table]", site: Site
     return raw
 
 
-def histories_of(raw: "Mapping[str, pa.Table]", site: Site, *, now: int) -> Reading:
-    """The same for tables already at hand, by name."""
+def histories_of(raw: "Mapping[str, pa.Table]", site: Site, *, now: int, kept: Kept | None = None) -> Reading:
+    """The same for tables already at hand, by name. `kept`: from the reading before."""
+    kept = Kept() if kept is None else kept
     required = ("lots", site.rules.label.source)
     for name in required:
         if name not in raw:
@@ -107,43 +106,22 @@ def histories_of(raw: "Mapping[str, pa.Table]", site: Site, *, now: int) -> Read
     filled = {name: table for name, table in raw.items() if table.num_rows}
     for name, table in filled.items():
         require_columns(TABLES[name], table)
-    ids = _encode_ids(filled)
+    ids = kept.encode(filled)
     tables: dict[str, Table] = {}
     report: dict[str, TableReport] = {}
     lots: Lots | None = None
     for name in [name for name in TABLES if name in filled]:  # lots first: the others are held against it
-        tables[name], report[name] = read_rows(
-            TABLES[name], filled.pop(name), ids=ids, lots=lots, timezone=site.timezone, now=now
+        tables[name], report[name] = kept.read(
+            name, filled.pop(name), ids=ids, lots=lots, timezone=site.timezone, now=now
         )
         if name == "lots":
-            lots = _lots(tables[name], len(ids["lot"]))
+            lots = kept.lots(tables[name], len(ids["lot"]))
         if len(tables[name]) == 0:
             if name in required:
                 raise ContractViolation(_nothing_left(report[name]))
             warnings.append(f"{name} has no usable row and was left out")
             del tables[name]
     return Reading(Histories(tables, ids), report, tuple(warnings))
-
-
-def _encode_ids(raw: "dict[str, pa.Table]") -> dict[str, Vocabulary]:
-    """Turns id columns into dictionary-encoded text, in place, and gathers the vocabulary of each kind of id."""
-    found: dict[str, list[Any]] = {}
-    for name, table in raw.items():
-        for column in TABLES[name].columns:
-            if column.kind == "id" and column.name in table.column_names:
-                place = table.column_names.index(column.name)
-                text = read_text(table[column.name]).dictionary_encode()
-                raw[name] = table = table.set_column(place, column.name, text)
-                found.setdefault(column.of, []).append(text.dictionary)
-    return {kind: Vocabulary(pa.chunked_array(parts).unique().to_pylist()) for kind, parts in found.items()}
-
-
-def _lots(table: Table, codes: int) -> Lots:
-    first = np.full(codes, NO_TIME, dtype=np.int64)
-    exists = np.zeros(codes, dtype=bool)
-    first[table["lot_id"]] = table.first
-    exists[table["lot_id"]] = True
-    return Lots(exists, first)
 
 
 def _nothing_left(report: TableReport) -> str:

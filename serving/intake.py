@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from features.errors import DatabaseUnreachable, LotRiskError, SourceUnreachable
 from features.ingest import gone, ingest, read_sources
+from features.kept import Kept
 from features.reading import Reading, histories_of, stored_and_new
 from features.site import Site
 from features.stored import State, Store, Stored, as_read
@@ -31,6 +32,7 @@ class Intake:
         self._migrated = False
         self._stored = self._stored_before()
         self._base: dict[str, pa.Table] = {}
+        self._kept = Kept(packed=True)
         self._based_on: tuple[object, ...] | None = None
         self.fault = ""
 
@@ -83,4 +85,4 @@ class Intake:
         for name, rows in stored.unfolded.items():
             own = as_read(rows)
             raw[name] = unite(name, [raw[name], own]) if name in raw else own
-        return replace(histories_of(raw, self._site, now=now), state=stored.state, stored=stored)
+        return replace(histories_of(raw, self._site, now=now, kept=self._kept), state=stored.state, stored=stored)
