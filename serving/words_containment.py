@@ -8,6 +8,7 @@ CONTAINMENT_WORDS = {
     "contain.ask": Text("What is at fault", "查询问题来源"),
     "contain.supplier_lot": Text("Supplier lot", "来料批"),
     "contain.return": Text("or a return", "或退货单"),
+    "contain.aside": Text("suspects", "可疑批次"),
     "contain.find": Text("Find suspects", "查找可疑批次"),
     "contain.start": Text(
         "Name a supplier lot, or a return to start from: every lot that it went into or may have gone into is listed "
