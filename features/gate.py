@@ -61,7 +61,7 @@ class Gated:
 @dataclass(frozen=True)
 class Ground:
     """What decisions stand on beside the question. `scopes`: open containments; `old`: why the histories as a whole
-    are out of date, "": they are not."""
+    are out of date, "": they are not. `pending`: lots about which rows have arrived that the histories do not show."""
 
     scorer: Scorer
     histories: Histories
@@ -69,6 +69,7 @@ class Ground:
     gate: GateSettings
     scopes: Sequence[Scope] = ()
     old: str = ""
+    pending: frozenset[str] = frozenset()
 
 
 def gated(ground: Ground, judged: Judgements, said: Scored, *, lot_ids: Sequence[str], now: int) -> list[Gated]:
@@ -76,7 +77,7 @@ def gated(ground: Ground, judged: Judgements, said: Scored, *, lot_ids: Sequence
     histories, gate, bundle = ground.histories, ground.gate, ground.scorer.bundle
     asked = ask(judged, histories, ground.policy.rules if bundle is None else bundle.layout.rules)
     rules = ruled(asked, lot_ids, histories, gate, ground.scopes, ground.policy.language)
-    states = _states(ground, asked, said, now=now)
+    states = _states(ground, asked, said, lot_ids, now=now)
     until = np.minimum(_stands(ground, asked.as_of), rules.until)
     found = []
     for place, action in enumerate(said.decision):
@@ -116,7 +117,7 @@ def ages(histories: Histories, as_of: int) -> dict[str, str | None]:
 States = list[dict[str, str]]
 
 
-def _states(ground: Ground, asked: Asked, said: Scored, *, now: int) -> States:
+def _states(ground: Ground, asked: Asked, said: Scored, lot_ids: Sequence[str], *, now: int) -> States:
     """By lot: detail by state."""
     found: States = [{} for _ in range(len(asked))]
     for place, warnings in enumerate(said.warnings):
@@ -125,6 +126,9 @@ def _states(ground: Ground, asked: Asked, said: Scored, *, now: int) -> States:
                 found[place].setdefault(state, warning["detail"])
     if ground.old:
         _mark(found, np.ones(len(asked), dtype=bool), "stale_history", ground.old)
+    if ground.pending:
+        waits = np.array([lot_id in ground.pending for lot_id in lot_ids])
+        _mark(found, waits, "pending_history", "ask again in two seconds")
     _mark(found, np.asarray(before(asked.as_of, now)), "past_as_of", "as_of lies before the moment of the question")
     bundle = ground.scorer.bundle
     tables = ground.histories.tables if bundle is None else bundle.layout.tables

@@ -21,6 +21,7 @@ STATES = (
     "impossible_value",
     "measured_after_as_of",
     "stale_history",
+    "pending_history",
     "missing_table",
     "missing_history",
     "calibration_expired",

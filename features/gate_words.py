@@ -20,6 +20,7 @@ STATES = {
     "impossible_value": Text("A value is so far out that it must be a mistake", "数值异常，必为错误"),
     "measured_after_as_of": Text("Measurements carry a later time than the question", "测量时间晚于提问时刻"),
     "stale_history": Text("The histories are out of date", "历史数据已过期"),
+    "pending_history": Text("Rows about this lot have arrived and do not count yet", "与本批有关的新数据尚未生效"),
     "missing_table": Text("A table that the model was trained with is missing", "缺少模型训练所用的数据表"),
     "missing_history": Text("Nothing is known of this lot's material or measurements", "本批的用料或测量记录缺失"),
     "calibration_expired": Text("The model's calibration is past its date", "模型校准已过有效期"),

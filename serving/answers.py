@@ -124,6 +124,8 @@ def _read(lot: Any, seen: set[str], histories: Histories, *, as_of: int, timezon
     if isinstance(lot, str):
         if len(lot) > LONGEST:
             raise BadRecord("invalid_lot", f"an id of {len(lot)} characters; no id has more than {LONGEST}")
+        if "\0" in lot or any("\ud800" <= letter <= "\udfff" for letter in lot):
+            raise BadRecord("invalid_lot", "the id holds a character that is none")
         lot_id = lot
     elif isinstance(lot, Mapping):
         record = read_record(lot, histories, as_of=as_of, timezone=timezone)

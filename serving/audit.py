@@ -84,7 +84,12 @@ def last_of(connection: sa.Connection, kind: str) -> Entry | None:
 def entry_of(engine: sa.Engine, seq: int) -> Entry | None:
     """The entry of this number; DatabaseUnreachable where it cannot be asked for."""
     with reached(engine), engine.connect() as connection:
-        row = connection.execute(sa.select(*_COLUMNS).where(AUDIT.c.seq == seq)).one_or_none()
+        return entry_in(connection, seq)
+
+
+def entry_in(connection: sa.Connection, seq: int) -> Entry | None:
+    """The same on a connection that is there."""
+    row = connection.execute(sa.select(*_COLUMNS).where(AUDIT.c.seq == seq)).one_or_none()
     return None if row is None else entry_from(row)
 
 

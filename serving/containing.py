@@ -12,10 +12,10 @@ from features.database import reached
 from serving.answers import Answer
 from serving.audit import append
 from serving.containments import scope_of
-from serving.gate import recording
 from serving.gate_calls import Once
 from serving.once import given, keep_answer
 from serving.problems import Problem
+from serving.recording import recording
 from serving.tables import CONTAINMENTS
 
 STATES = ("open", "closed", "all")

@@ -7,17 +7,15 @@ import sqlalchemy as sa
 
 from features.arrivals import ACCEPTED, KNOWN, keep, read_arrivals
 from features.card import iso
-from features.database import reached
 from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
-from features.errors import DatabaseUnreachable
 from features.site import Site
 from serving.access import Caller
 from serving.answers import Answer
-from serving.audit import Entry, append, entry_of
-from serving.gate import recording
+from serving.audit import Entry, append, entry_in
 from serving.gate_calls import Once, words_of
 from serving.once import given, keep_answer
 from serving.problems import Problem
+from serving.recording import looking, recording
 from serving.tables import FOLLOWED
 
 ACTIONS = ("released", "inspected", "reworked", "held", "scrapped")
@@ -36,7 +34,7 @@ class Followed:
     def decision(self, audit_id: str) -> Answer:
         """A recorded decision, and what has followed. Problem `unknown_decision`."""
         entry = self._entry(audit_id)
-        with reached(self._engine), self._engine.connect() as connection:
+        with looking(self._engine) as connection:
             rows = connection.execute(sa.select(FOLLOWED).where(FOLLOWED.c.decision == entry.seq)).mappings().all()
         followed = [{name: row[name] for name in ("lot_id", "now", "action", "found")} for row in rows]
         return {
@@ -165,10 +163,8 @@ class Followed:
     def _entry(self, audit_id: str) -> Entry:
         entry = None
         if audit_id.isascii() and audit_id.isdigit() and len(audit_id) <= 18:
-            try:
-                entry = entry_of(self._engine, int(audit_id))
-            except DatabaseUnreachable as fault:
-                raise Problem("not_recorded", str(fault)) from None
+            with looking(self._engine) as connection:
+                entry = entry_in(connection, int(audit_id))
         if entry is None or entry.kind != "decision":
             raise Problem("unknown_decision", f"{audit_id[:40]} is no decision of the gate")
         return entry
@@ -176,7 +172,9 @@ class Followed:
 
 def _result(entry: Entry, lot_id: Any) -> Mapping[str, Any]:
     """The lot's part of a decision; of one lot it need not be named."""
-    results: list[dict[str, Any]] = entry.body["answer"]["results"]
+    results: list[dict[str, Any]] = [one for one in entry.body["answer"]["results"] if one["lot_id"] is not None]
+    if not results:
+        raise Problem("unknown_lot", f"decision {entry.seq} is about no lot that said its id")
     if lot_id is None:
         if len(results) > 1:
             raise Problem("invalid_request", f"the decision is about {len(results)} lots; say which in lot_id")

@@ -4,9 +4,10 @@ Calls that wait together are decided together, and share one commit. What a call
 first; the audit log then has the call, all that the decision stands on, and the answer.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from features.database import writing
 from features.decision import CANNOT_ASSESS
 from features.errors import DatabaseUnreachable
 from features.gate import Ground
+from features.held import own_row
 from features.score import Policy
 from features.site import Site
 from serving import recorded_rules
@@ -31,12 +33,22 @@ from serving.lane import Lane
 from serving.loaded import Loaded
 from serving.metrics import Metrics
 from serving.once import given, keep_answer
+from serving.pending import about, pending
 from serving.problems import Problem, problem
 from serving.published import out_of_date
 from serving.score_log import ScoreLog
 
 TOGETHER = 64  # lots of calls that are decided together
 _TABLES = ("lots", "measurements", "genealogy")
+_PATIENCE = 3.0  # seconds until rows that have arrived should count; they take one or two
+_LOOK = 0.02
+
+
+@dataclass(frozen=True)
+class Waits:
+    """In place of an answer: a row of this number is about a lot of the call, and the histories do not show it yet."""
+
+    arrival: int
 
 
 class Gate:
@@ -59,13 +71,18 @@ class Gate:
         self._rules_hash = recorded_rules.hash_of(self._rules)
         self._scopes: Sequence[Scope] = []
         self._latest = 0
-        self._quick: Lane[GateCall, Answer] = Lane(self._run, size=lambda one: len(one.call.lots), most=TOGETHER)
-        self._long: Lane[GateCall, Answer] = Lane(self._run, size=lambda one: len(one.call.lots), most=1)
+        self._quick: Lane[GateCall, Any] = Lane(self._run, size=lambda one: len(one.call.lots), most=TOGETHER)
+        self._long: Lane[GateCall, Any] = Lane(self._run, size=lambda one: len(one.call.lots), most=1)
 
     async def ask(self, call: GateCall) -> Answer:
         """The recorded answer. Problem `not_ready`, `not_recorded`, `idempotency_conflict`."""
         lane = self._quick if len(call.call.lots) <= TOGETHER else self._long
-        return await lane.ask(call)
+        answer: Any = await lane.ask(call)
+        if isinstance(answer, Waits):
+            await self._until(answer)
+            answer = await lane.ask(replace(call, patient=False))
+        given_now: Answer = answer
+        return given_now
 
     def close(self) -> None:
         """Ends after what is being decided."""
@@ -74,7 +91,7 @@ class Gate:
 
     def now(self) -> int:
         """Never earlier than a moment that was told before: a clock that steps back must not hide what was known."""
-        self._latest = max(self._clock(), self._latest, self._loaded().published.read_now)
+        self._latest = max(self._clock(), self._latest, self._loaded().stored.read_now)
         return self._latest
 
     def _run(self, calls: Sequence[GateCall]) -> list[Any]:
@@ -100,24 +117,47 @@ class Gate:
             if scopes != ground.scopes:  # opened or closed since: they count from their commit on
                 self._scopes, ground = scopes, replace(ground, scopes=scopes)
                 decided = decide(asked, ground, timezone=self._site.timezone, now=now)
+            waits = self._waits(connection, calls, loaded, now)
+            if late := {lot for one, lots in zip(calls, waits, strict=True) if not one.patient for lot in lots}:
+                ground = replace(ground, pending=frozenset(late))
+                decided = decide(asked, ground, timezone=self._site.timezone, now=now)
             recorded_rules.record(connection, self._rules, actor=f"settings read by {at_terminal()}", at=now)
             facts = self._facts(loaded, ground, now)
             answers = [
-                self._recorded(connection, call, answer, facts, now)
-                for call, answer in zip(calls, decided.answers, strict=True)
+                Waits(max(lots.values()))
+                if lots and call.patient
+                else self._recorded(connection, call, answer, facts, now)
+                for call, answer, lots in zip(calls, decided.answers, waits, strict=True)
             ]
-        self._logged(ground, decided, now)
+        recorded = {place for place, answer in enumerate(answers) if isinstance(answer, dict)}
+        self._logged(ground, decided, recorded, now)
         for one in answers:
             if isinstance(one, dict):
                 self._metrics.gated(one["results"])
         return answers
+
+    def _waits(
+        self, connection: sa.Connection, calls: Sequence[GateCall], loaded: Loaded, now: int
+    ) -> list[dict[str, int]]:
+        """By call: lots about which rows have arrived that the loaded histories do not show, and the last of those."""
+        rows, histories = pending(connection, loaded.stored.arrivals), loaded.histories
+        if not rows or histories is None:
+            return [{} for _ in calls]
+        return [about(rows, one.call, histories, timezone=self._site.timezone, now=now) for one in calls]
+
+    async def _until(self, waits: "Waits") -> None:
+        """Until the histories show a row that has arrived, or it takes too long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while self._loaded().stored.arrivals < waits.arrival:
+                    await asyncio.sleep(_LOOK)
 
     def _ground(self, loaded: Loaded, now: int) -> Ground:
         scorer, histories, published = loaded.scorer, loaded.histories, loaded.published
         if scorer is None or histories is None:
             why = loaded.refused if scorer is None else published.fault
             raise Problem("not_ready", why or "the histories have not been read yet; try again in a moment")
-        if not (published.segments or published.arrivals):
+        if not (loaded.stored.segments or loaded.stored.arrivals):
             raise Problem("not_ready", "the histories are not stored yet, so that no decision could be looked at again")
         old = ""
         if out_of_date(published, refresh_every=self._site.refresh_every, now=now):
@@ -126,14 +166,14 @@ class Gate:
 
     def _facts(self, loaded: Loaded, ground: Ground, now: int) -> dict[str, Any]:
         """What a replay needs beside the call."""
-        published = loaded.published
         return {
             "now": now,
             "model": scorer_facts(ground.scorer),
-            "histories": {name: getattr(published, name) for name in ("segments", "arrivals", "read_now")},
+            "histories": {name: getattr(loaded.stored, name) for name in ("segments", "arrivals", "read_now")},
             "rules": self._rules_hash,
             "containments": [scope.id for scope in ground.scopes],
             "old": ground.old,
+            "pending": sorted(ground.pending),
             "code": code_fingerprint(),
         }
 
@@ -177,28 +217,18 @@ class Gate:
         lot_id = record["lot"]["lot_id"]
         if table == "lots":
             histories = self._loaded().histories
-            held = histories is not None and histories.ids["lot"].code(lot_id) >= 0
+            held = histories is not None and own_row(histories, histories.ids["lot"].code(lot_id), now) is not None
             rows = [] if held else [record["lot"]]
         else:
             rows = [{"lot_id": lot_id, **row} for row in record.get(table) or ()]
         read, _ = read_arrivals(table, rows, known_attributes=None, timezone=self._site.timezone, now=now)
         return [arrival for _, arrival in read]
 
-    def _logged(self, ground: Ground, decided: Decided, now: int) -> None:
+    def _logged(self, ground: Ground, decided: Decided, calls: Collection[int], now: int) -> None:
         """Into the score log, which the monitor reads; the audit log has it already, whatever becomes of this."""
         asked, said = decided.asked, decided.said
-        if said is None:
+        rows = [place for place, one in enumerate(asked) if one.call in calls]
+        if said is None or not rows:
             return
-        rows = list(range(len(asked)))
-        if self._log.put(to_log([one.lot_id for one in asked], said, rows, now, source="gate")):
-            self._shadow(ground.histories, asked, now)
-
-
-@contextmanager
-def recording(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """`writing`, with Problem `not_recorded` where it cannot be."""
-    try:
-        with writing(engine) as connection:
-            yield connection
-    except DatabaseUnreachable as fault:
-        raise Problem("not_recorded", str(fault)) from None
+        if self._log.put(to_log([asked[row].lot_id for row in rows], said, rows, now, source="gate")):
+            self._shadow(ground.histories, [asked[row] for row in rows], now)

@@ -26,11 +26,12 @@ class Once:
 
 @dataclass(frozen=True)
 class GateCall:
-    """A call, and who made it."""
+    """A call, and who made it. `patient`: it can wait until rows about its lots that have arrived count."""
 
     call: Call
     actor: str
     once: Once
+    patient: bool = True
 
 
 def read_gate_call(body: bytes, *, actor: str, key: str | None, now: int, timezone: str) -> GateCall:

@@ -41,6 +41,8 @@ class Loaded:
     histories: Histories | None = None
     mapped: str = ""
     """The published name of the histories that are mapped."""
+    stored: Published = field(default_factory=Published)
+    """What was published when the stored rows that they stand on were last told; `published` may be ahead of them."""
     standing: Standing | None = None
     published: Published = field(default_factory=Published)
     challenger: "Tried" = field(default_factory=lambda: Tried())
@@ -150,6 +152,8 @@ class Follower:
             except StaleMap as stale:  # of other code, or spoilt: the keeper publishes anew what it has mapped anew
                 if published != old:
                     log.warning("%s", stale)
+        if fresh.mapped == published.histories:
+            fresh = replace(fresh, stored=published)
         if published.open and published.open != old.open:
             try:
                 fresh = replace(fresh, standing=Standing(open_file(state, published.open)))

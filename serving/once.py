@@ -44,7 +44,7 @@ def keep_answer(
     connection: sa.Connection, scope: str, key: str, request: str, answer: dict[str, Any], *, at: int
 ) -> None:
     """Keeps the answer, inside `writing`: with what it did, or not at all. Keys of a month ago make room."""
-    told = json.dumps(answer, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    told = json.dumps(answer, separators=(",", ":"), allow_nan=False)
     connection.execute(ANSWERS.insert().values(scope=scope, key=key, request=request, answer=told, at=at))
 
 

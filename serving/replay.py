@@ -1,7 +1,7 @@
 """A recorded decision, made once more from what it stood on: the same call, rows, rules, containments and model."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +67,18 @@ def replay(site: Site, engine: sa.Engine, audit_id: str) -> Replayed:
 
 
 def _ground(site: Site, engine: sa.Engine, entry: Entry) -> Ground:
-    body = entry.body
+    body, rules = entry.body, _rules(engine, entry)
     stood_on = body["histories"]
     state = State(stood_on["segments"], stood_on["arrivals"])
+    policy, gate = policy_of(rules)
+    site = replace(site, rules=policy.rules, timezone=rules["timezone"])  # as they were then
     histories = read_histories_at(site, state, now=stood_on["read_now"]).histories
-    policy, gate = policy_of(_rules(engine, entry))
     with reached(engine), engine.connect() as connection:
         scopes = scopes_of(connection, body["containments"])
     if [scope.id for scope in scopes] != body["containments"]:
         raise LotRiskError(f"entry {entry.seq}: containments {body['containments']} are not all in the database")
-    return Ground(_scorer(site.state_dir, body["model"]), histories, policy, gate, scopes, body["old"])
+    scorer, pending = _scorer(site.state_dir, body["model"]), frozenset(body["pending"])
+    return Ground(scorer, histories, policy, gate, scopes, body["old"], pending)
 
 
 def _rules(engine: sa.Engine, entry: Entry) -> dict[str, Any]:

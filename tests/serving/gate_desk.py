@@ -55,6 +55,7 @@ class Desk:
         scorer: Scorer | None = None,
         scopes: Sequence[Scope] = (),
         old: str = "",
+        pending: frozenset[str] = frozenset(),
         language: str = "en",
         as_of: int | None = None,
         now: int = NOW,
@@ -67,7 +68,13 @@ class Desk:
         policy = replace(Policy.of(self.site), rules=rules, language=language)
         policy = policy if stale is None else replace(policy, stale=stale)
         ground = Ground(
-            scorer or self.scorer, histories or self.histories, policy, gate or self.site.gate, list(scopes), old
+            scorer or self.scorer,
+            histories or self.histories,
+            policy,
+            gate or self.site.gate,
+            list(scopes),
+            old,
+            pending,
         )
         decided = decide([Call(list(lots), as_of)], ground, timezone=self.site.timezone, now=now)
         results: list[Answer] = decided.answers[0]["results"]

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from features.arrivals import keep, read_arrivals
 from features.asof import DAY, HOUR
 from features.card import iso
 from features.catalogue import ARRIVALS
 from features.champion import read_scorer
 from features.database import open_database, writing
+from features.held import rows_of_lot
 from features.ingest import ingest
 from features.reading import read_histories
 from features.site import Site, read_site
@@ -65,7 +67,11 @@ class Counter:
         )
         follower = self.service._follower
         follower.now = replace(
-            follower.now, scorer=read_scorer(self.site.state_dir), histories=reading.histories, published=published
+            follower.now,
+            scorer=read_scorer(self.site.state_dir),
+            histories=reading.histories,
+            published=published,
+            stored=published,
         )
 
     def ask(self, body: Any, *, key: str | None = None, actor: str = "press 3") -> Row:
@@ -251,6 +257,43 @@ def test_a_containment_counts_from_the_commit_that_opens_it(counter: Counter) ->
         connection.execute(CONTAINMENTS.update().values(closed_at=NOW, closed_by="me", closed_reason="sorted"))
     assert counter.ask({"lot_id": LOT})["results"][0]["rules"] == []
     assert replay(counter.site, counter.service.engine, held["audit_id"]).same
+
+
+def test_no_lot_is_decided_about_without_rows_that_have_just_arrived(counter: Counter, stated: Path) -> None:
+    limits = record(stated)["measurements"][0]
+    value = {"lot_id": LOT, "characteristic": limits["characteristic"], "measured_at": iso(NOW - DAY), "sample": "late"}
+    row = {**value, "value": limits["upper_spec"] + 0.5, "upper_spec": limits["upper_spec"]}
+    read, _ = read_arrivals("measurements", [row], known_attributes=None, timezone="UTC", now=NOW)
+    with writing(counter.service.engine) as connection:
+        keep(connection, [arrival for _, arrival in read], received_at=NOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serving.gate._PATIENCE", 0.05)
+        late, other = counter.ask({"lot_id": LOT}), counter.ask({"lot_id": "L000007"})
+    assert (states(late["results"][0]), late["results"][0]["decision"]) == (["pending_history"], "cannot_assess")
+    assert states(other["results"][0]) == []
+    assert replay(counter.site, counter.service.engine, late["audit_id"]).same
+    counter.loop.call_later(0.2, counter.load)  # as the follower does
+    shown = counter.ask({"lot_id": LOT})["results"][0]
+    assert (states(shown), [one["rule"] for one in shown["rules"]]) == ([], ["out_of_specification"])
+
+
+def test_a_block_of_a_supplier_lot_waits_for_no_reading_either(counter: Counter) -> None:
+    histories = counter.service.loaded.histories
+    assert histories is not None
+    name = rows_of_lot(histories, "genealogy", histories.ids["lot"].code(LOT), as_of=NOW)[0]["supplier_lot_id"]
+    row = {"supplier_lot_id": name, "inspected_at": iso(NOW - 1), "sample_size": 5, "defects": 5}
+    read, refused = read_arrivals("inspections", [row], known_attributes=None, timezone="UTC", now=NOW)
+    assert not refused
+    with writing(counter.service.engine) as connection:
+        keep(connection, [arrival for _, arrival in read], received_at=NOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serving.gate._PATIENCE", 0.05)
+        assert states(counter.ask({"lot_id": LOT})["results"][0]) == ["pending_history"]
+
+
+def test_a_record_does_not_wait_for_its_own_rows(counter: Counter, stated: Path) -> None:
+    counter.ask({"lots": [record(stated)]})
+    assert states(counter.ask({"lots": [record(stated)]})["results"][0]) == []
 
 
 def test_a_clock_that_steps_back_hides_nothing_that_was_known(counter: Counter) -> None:

@@ -73,6 +73,7 @@ def in_state(state: str, desk: Desk, factory: Path, gate: GateSettings | None = 
         "impossible_value": {"lot": record(factory, humidity=4800.0)},
         "measured_after_as_of": {"lot": {**record(factory), "measurements": late}},
         "stale_history": {"lot": record(factory), "old": "the sources were last looked at yesterday"},
+        "pending_history": {"lot": record(factory), "pending": frozenset({"N1"})},
         "missing_table": {"lot": record(factory), "histories": _without(desk, "surveys", "actions")},
         "missing_history": {"lot": without},
         "calibration_expired": {"lot": record(factory), "gate": {"calibrated_for": "200d"}},

@@ -1,0 +1,104 @@
+"""Rows that have arrived and that the histories do not show yet: no lot is decided about without those about it.
+
+A line that sends a measurement and asks at once must not get an answer that has not seen it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import from_json
+
+from features.arrivals import read_arrivals
+from features.catalogue import ARRIVALS
+from features.held import own_row
+from features.histories import Histories
+from serving.answers import Call
+from serving.lot import lots_with
+
+_ABOUT = {
+    "lots": "lot_id",
+    "measurements": "lot_id",
+    "genealogy": "lot_id",
+    "shipments": "lot_id",
+    "supplier_lots": "supplier_lot_id",
+    "inspections": "supplier_lot_id",
+    "customers": "customer_id",
+}
+"""Tables that a rule or a lot's own features look at, and whom a row of each is about."""
+_MOST = 2000  # rows; more than come in the two seconds until they count are about everybody
+
+
+@dataclass(frozen=True)
+class Row:
+    """An arrival that does not count yet, and whom it is about."""
+
+    id: int
+    version: bytes
+    table: str
+    about: str
+
+
+Pending = Sequence[Row]
+
+
+def pending(connection: sa.Connection, after: int) -> Pending:
+    """The rows with a number above `after`, the highest that the histories stand on."""
+    row = ARRIVALS.c
+    asked = sa.select(row.id, row.version, row.table, row.row).where(row.id > after, row.table.in_(tuple(_ABOUT)))
+    found: list[Row] = []
+    for number, version, table, told in connection.execute(asked.order_by(row.id).limit(_MOST + 1)):
+        # One that is folded meanwhile says no more whom it is about: it is about everybody, as are too many.
+        about = "" if told is None or len(found) == _MOST else str(from_json(told)[_ABOUT[table]])
+        found.append(Row(number, bytes(version), table, about))
+    return found
+
+
+def about(rows: Pending, call: Call, histories: Histories, *, timezone: str, now: int) -> dict[str, int]:
+    """By lot of the call, the highest number of a row about it that the call itself does not tell."""
+    found: dict[str, int] = {}
+    for lot in call.lots if rows else ():
+        record = lot if isinstance(lot, Mapping) else None
+        own = record.get("lot") if record is not None else None
+        lot_id = lot if isinstance(lot, str) else own.get("lot_id") if isinstance(own, Mapping) else None
+        if not isinstance(lot_id, str):
+            continue
+        told = set() if record is None else set(_versions(record, lot_id, timezone=timezone, now=now))
+        customer = _customer(own, lot_id, histories, now) if any(row.table == "customers" for row in rows) else None
+        for row in rows:
+            if row.version not in told and _is_about(row, lot_id, record, customer, histories):
+                found[lot_id] = max(found.get(lot_id, 0), row.id)
+    return found
+
+
+def _is_about(
+    row: Row, lot_id: str, record: Mapping[str, Any] | None, customer: str | None, histories: Histories
+) -> bool:
+    of = _ABOUT[row.table]
+    if not row.about:
+        return True
+    if of == "lot_id":
+        return row.about == lot_id
+    if of == "customer_id":
+        return row.about == customer
+    uses = () if record is None else record.get("genealogy") or ()
+    named = any(isinstance(use, Mapping) and use.get("supplier_lot_id") == row.about for use in uses)
+    return named or lot_id in lots_with(histories, row.about)
+
+
+def _customer(own: Any, lot_id: str, histories: Histories, now: int) -> str | None:
+    if isinstance(own, Mapping) and isinstance(own.get("customer_id"), str):
+        return str(own["customer_id"])
+    held = own_row(histories, histories.ids["lot"].code(lot_id), now)
+    return None if held is None else held.get("customer_id")
+
+
+def _versions(record: Mapping[str, Any], lot_id: str, *, timezone: str, now: int) -> Iterable[bytes]:
+    """Of the rows that a record tells: they are in the question already."""
+    for table in ("lots", "measurements", "genealogy"):
+        rows = [record["lot"]] if table == "lots" else record.get(table)
+        if isinstance(rows, list):
+            sent = [{"lot_id": lot_id, **row} if isinstance(row, dict) else row for row in rows]
+            read, _ = read_arrivals(table, sent, known_attributes=None, timezone=timezone, now=now)
+            yield from (arrival.version for _, arrival in read)
