@@ -277,6 +277,7 @@ def test_a_containment_is_closed_once_and_with_a_reason(service: Service) -> Non
         {"lots": ["A", None]},
         {"lots": ["A"], "reason": ""},
         {"lots": ["A"], "reason": None},
+        {"lots": ["A"], "reason": "a\0b"},
     ],
 )
 def test_what_names_no_scope_or_says_no_why_opens_nothing(service: Service, sent: dict[str, Any]) -> None:
