@@ -237,6 +237,14 @@ def test_suspects_stand_by_place_with_their_units_and_why(browser: Chrome, serve
     assert "3 lots are not scored" in text(browser, "#boundary")
 
 
+def test_a_lot_that_is_contained_is_never_shown_as_released(browser: Chrome, served: Served) -> None:
+    browser.get(f"{served.at}/containment?supplier_lot=SL-77")
+    rows = {row.text.split()[0]: row for row in browser.find_elements(By.CSS_SELECTOR, "table.lots tbody tr")}
+    assert "Inspect" in text(browser, "[aria-labelledby=at-shipped] tbody tr")
+    for name in ("L-2", "L-3"):
+        assert rows[name].find_element(By.CSS_SELECTOR, ".cell-decision").text == "–"
+
+
 def test_the_boundary_is_said_in_words(browser: Chrome, served: Served) -> None:
     browser.get(f"{served.at}/containment?supplier_lot=SL-77")
     said = text(browser, "#boundary")
