@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from features.asof import MINUTE, SECOND, within
+from features.asof import HOUR, MINUTE, SECOND, within
 from features.card import code_fingerprint
 from features.champion import CHALLENGER, Scorer, challenger_state, scorer_state
-from features.database import open_database
+from features.database import open_database, writing
 from features.errors import LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, content_hash, read_mapped, write_mapped
@@ -30,6 +30,7 @@ from serving.changes import signature
 from serving.heads import write_heads
 from serving.intake import Intake
 from serving.loaded import usable_challenger, usable_scorer, warm
+from serving.once import forget
 from serving.open_lots import score_open_lots, shadow_open_lots
 from serving.published import FOLDER, Published, histories_folder, publish, read_published, spill_folder
 from serving.record import Record
@@ -42,7 +43,7 @@ _RESCORE = 1.0  # seconds at least between two runs over the open lots that arri
 _BEHIND = 5  # niceness: answers come first
 _REGISTRY_EVERY = MINUTE // 2
 _HEADS_EVERY = MINUTE
-_TRIED = ("challenger", "challenger's scores", "audit heads")  # their faults are the log's: no answer rests on them
+_TRIED = ("challenger", "challenger's scores", "audit heads", "old answers")  # their faults are the log's: no answer rests on them
 
 
 class Keeper:
@@ -89,6 +90,7 @@ class Keeper:
             self._try("registry", self._follow_registry, now, every=_REGISTRY_EVERY)
         if self._log.healthy:  # the database is there, and has its tables
             self._try("audit heads", self._write_heads, now, every=_HEADS_EVERY)
+            self._try("old answers", self._forget_answers, now, every=HOUR)
         fault = "; ".join(fault for what, fault in self._faults.items() if fault and what not in _TRIED)
         if (fault, self._log.dropped) != (self._published.fault, self._published.log_dropped):
             self._try("state", lambda _: self._publish(replace(self._published, fault=fault)), now, every=0)
@@ -125,6 +127,10 @@ class Keeper:
         where: dict[str, Any] = {"tracking_uri": site.tracking_uri, "state_dir": site.state_dir, "record": record}
         follow(site.name, refused=champions, **where)
         follow(site.name, refused=challengers, alias=CHALLENGER, **where)
+
+    def _forget_answers(self, now: int) -> None:
+        with writing(self._engine) as connection:
+            forget(connection, now=now)
 
     def _write_heads(self, now: int) -> None:  # noqa: ARG002 - a head says when its entry was made
         write_heads(self._engine, self._site.state_dir)
