@@ -1,0 +1,182 @@
+"""One fault after the other under load, every answer compared; run by `benchmarks/faults.py`.
+
+For each: calls of the first try, those answered 200, refused with 503 by code (`not_recorded`, `not_ready`; anything
+else is strange), whose connection was cut; wrong answers; calls that in the end have no recorded answer; recorded
+decisions that nobody got and no retry gives; seconds from the mending until no call fails and all is as before.
+"""
+
+import argparse
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+from fault_checks import Checks, Found
+from fault_client import Exchange, Plan, drive, read_exchanges
+from fault_kinds import KINDS, Kind, clock_file
+from fault_site import Place, made_place, small_disk
+
+from features.card import iso
+from serving.audit_check import check_audit
+from tests.serving.live import LOTRISK, eventually, serving
+
+RATE = 128.0  # calls a second
+BEFORE = AFTER = 2.0  # seconds of load before the breaking and after all is well
+HEALS = 60.0  # seconds in which it must
+SMALL = 192  # MB of the small disk
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+REPLAYED = 3  # decisions by `lotrisk audit replay`
+HEAD = (
+    f"{'fault':22} {'calls':>6} {'a second':>8} {'200':>6} {'503':>28} {'cut':>4} {'strange':>7} {'wrong':>5} "
+    f"{'unrecorded':>10} {'orphans':>7} {'decisions':>9} {'states':>6} {'well after s':>12}"
+)
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--seconds", type=float, default=12.0, help="that a fault lasts; own database gone: a minute")
+    asked.add_argument("--only", nargs="+", choices=[kind.name for kind in KINDS], metavar="NAME")
+    asked.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    asked.add_argument("--short", action="store_true", help="own database gone is as short as the others")
+    given = asked.parse_args()
+    kinds = [kind for kind in KINDS if given.only is None or kind.name in given.only]
+    print(f"{given.database}; load average {'{:.1f} {:.1f} {:.1f}'.format(*os.getloadavg())}\n{HEAD}", flush=True)
+    good = True
+    for service in dict.fromkeys(kind.service for kind in kinds):
+        with TemporaryDirectory() as folder, place_of(service, Path(folder), given.database) as place:
+            environment = environment_of(service, place)
+            if environment is None:
+                print(f"clock stepping back: no {FAKETIME}; tests/serving/test_gate.py does it in one process")
+                continue
+            with closing(Checks(place)) as checks, serving(place.folder, workers=2, env=environment) as live:
+                place.live = live
+                settle(place)
+                for kind in (kind for kind in kinds if kind.service == service):
+                    seconds = given.seconds if given.short or not kind.lasts else kind.lasts
+                    good = one_fault(place, kind, checks, seconds=seconds) and good
+                good = verified(place) and good
+    sys.exit(0 if good else 1)
+
+
+@contextmanager
+def place_of(service: str, folder: Path, database: str) -> Iterator[Place]:
+    if service != "small disk":
+        with made_place(folder / "site", database=database) as place:
+            yield place
+        return
+    with small_disk(folder / "site", megabytes=SMALL) as mounted:
+        print(
+            "" if mounted else "disk full: no tmpfs could be mounted; RLIMIT_FSIZE of the service's processes", end=""
+        )
+        with made_place(folder / "site", database=database) as place:
+            yield place
+
+
+def environment_of(service: str, place: Place) -> Mapping[str, str] | None:
+    if service == "registry":
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            return os.environ | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{found.getsockname()[1]}"}
+    if service != "faketime":
+        return os.environ
+    if not FAKETIME.exists():
+        return None
+    file = clock_file(place.folder)
+    file.write_text("+0\n", encoding="utf-8")
+    own = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1"}
+    return os.environ | own | {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+def settle(place: Place) -> None:
+    eventually(lambda: ready(place.running.url) and place.running.get("/v1/lots", limit=1)["items"], "it is ready")
+
+
+def ready(url: str) -> bool:
+    """Whether each of some answers on connections of their own, so of both workers, says so."""
+    for _ in range(4):
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5, trust_env=False).status_code != 200:
+                return False
+        except httpx.HTTPError:
+            return False
+    return True
+
+
+def one_fault(place: Place, kind: Kind, checks: Checks, *, seconds: float) -> bool:
+    """Prints its row, and what is wrong."""
+    live, out = place.running, place.folder.parent / "exchanges"
+    port = int(live.url.rpartition(":")[2])
+    name = f"{kind.name} {time.time_ns()}"
+    plan = Plan(name, port, RATE, place.lots, place.record, iso(place.as_of))
+    context = multiprocessing.get_context("spawn")
+    stopping = context.Event()
+    client = context.Process(target=drive, args=(plan, stopping, out))
+    client.start()
+    time.sleep(1.0 + BEFORE)
+    with kind.breaking(place):
+        mended = time.time()
+        time.sleep(seconds)
+        if kind.name not in ("worker killed", "keeper killed", "promotion", "none"):
+            mended = time.time()
+    healed = until_well(place, kind)
+    time.sleep(AFTER)
+    stopping.set()
+    client.join()
+    exchanges = read_exchanges(out)
+    first = [one for one in exchanges if one.turn == "first"]
+    failed = max((one.at for one in first if one.status != 200), default=mended)
+    after = max(failed - mended, 0.0) if healed is not None else float("inf")
+    if kind.name not in ("worker killed", "keeper killed", "promotion", "none") and healed is not None:
+        after = max(after, healed - mended)
+    found = checks.compare(exchanges)
+    _print(kind.name, found, first, after)
+    return not found.bad and after < HEALS
+
+
+def until_well(place: Place, kind: Kind) -> float | None:
+    """When all was as before; None: it was not, for a long time."""
+    give_up = time.time() + HEALS
+    while time.time() < give_up:
+        if ready(place.running.url) and kind.well(place):
+            return time.time()
+        time.sleep(0.1)
+    return None
+
+
+def _print(name: str, found: Found, first: list[Exchange], after: float) -> None:
+    spent = max(one.at for one in first) - min(one.at for one in first)
+    refused = ", ".join(f"{code} {number}" for code, number in found.refused.items()) or "0"
+    print(
+        f"{name:22} {found.requests:6} {found.requests / spent:8.0f} {found.good:6} {refused:>28} {found.broken:4}"
+        f" {len(found.strange):7} {len(found.wrong):5} {len(found.unrecorded):10} {len(found.orphans):7}"
+        f" {found.decisions:9} {found.states:6} {after:12.1f}",
+        flush=True,
+    )
+    for what in (found.strange, found.wrong, found.unrecorded, found.orphans):
+        for told in what[:5]:
+            print(f"    {told[:600]}", flush=True)
+
+
+def verified(place: Place) -> bool:
+    """Whether the audit log is whole, and the command replays some decisions of it."""
+    checked = check_audit(place.engine, place.site.state_dir)
+    print(f"audit log: {checked.entries} entries, {checked.heads} heads, {'good' if checked.good else checked.damage}")
+    good = checked.good
+    for seq in range(checked.last, max(checked.last - REPLAYED, 0), -1):
+        command = [str(LOTRISK), "audit", "replay", str(place.folder), str(seq)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        said = done.stdout + done.stderr
+        good &= "bit for bit" in said or "no decision" in said
+        print(f"    {said.strip()[:200]}", flush=True)
+    return good
+
+
+if __name__ == "__main__":
+    main()
