@@ -43,7 +43,8 @@ _RESCORE = 1.0  # seconds at least between two runs over the open lots that arri
 _BEHIND = 5  # niceness: answers come first
 _REGISTRY_EVERY = MINUTE // 2
 _HEADS_EVERY = MINUTE
-_TRIED = ("challenger", "challenger's scores", "audit heads", "old answers")  # their faults are the log's: no answer rests on them
+_TRIED = ("challenger", "challenger's scores", "audit heads", "old answers")
+"""Their faults are the log's: no answer rests on them."""
 
 
 class Keeper:

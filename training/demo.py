@@ -181,7 +181,8 @@ The service runs. Try:
   curl '{url}/v1/lots?limit=3'
   curl {url}/v1/scores -d '{call}'
   curl {url}/v1/lots/{lot_id}
+  curl {url}/v1/gate -d '{json.dumps({"lot_id": lot_id})}'
 
-Pages: {url}/ (lots), {url}/model, {url}/check, {url}/docs
+Pages: {url}/ (lots), {url}/model, {url}/check, {url}/containment, {url}/docs
 It ends with Ctrl-C.
 """
