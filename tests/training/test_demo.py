@@ -37,7 +37,7 @@ def test_the_demo_ends_with_the_service_and_calls_that_work(tmp_path: Path) -> N
             time.sleep(0.2)
         printed = out.read_text()
         calls = re.findall(r"^  (curl .+)$", printed, re.MULTILINE)
-        assert len(calls) == 3
+        assert len(calls) == 4
         for call in calls:
             answer = subprocess.run(
                 ["bash", "-c", f"{call} --fail --silent --noproxy 127.0.0.1"], capture_output=True, text=True
