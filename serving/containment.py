@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from features.asof import FOREVER, NO_TIME, Array, RowsBy, stands
+from features.asof import FOREVER, NO_TIME, SECOND, Array, RowsBy, stands
 from features.card import iso
 from features.containment import Scope
 from features.histories import Histories
@@ -25,7 +25,7 @@ from features.suspects import (
     suspects,
 )
 from features.traced import traced
-from features.whereabouts import PLACES, whereabouts
+from features.whereabouts import PLACES, Whereabouts, whereabouts
 from serving.answers import Answer
 from serving.boundary import detail_of
 from serving.problems import Problem
@@ -85,21 +85,25 @@ def containment(histories: Histories, about: About, *, as_of: int, scopes: Seque
     names = [str(name) for name in histories.ids["lot"].decode(lot)]
     why = _why(lot, whys, about)
     held = None if scopes is None else _held(histories, scopes, lot, as_of)
-    items = _items(histories, lot, names, as_of)
+    row = traced(histories, as_of).row[lot]
+    quantity = np.where(row >= 0, histories["lots"]["quantity"][row], 0)
+    where = whereabouts(histories, lot, quantity, as_of)
+    items = _items(histories, row, names, where)
     by_lot = {kind: _by_lot(lot, found, kind) for kind in _KINDS}
+    contained = [None] * len(items) if held is None else held.tolist()
     for place, item in enumerate(items):
         item["why"] = why[place]
         item["supplier_lots"] = by_lot["uses"].get(place, [])
         item["not_excluded"] = by_lot["cannot_exclude"].get(place, [])
         item["withdrawn"] = by_lot["withdrawn"].get(place, [])
-        item["contained"] = None if held is None else bool(held[place])
+        item["contained"] = contained[place]
     sources = [_source(histories, one, as_of) for one in found]
     wire: Answer = {
         "about": _about(histories, about),
         "as_of": iso(as_of),
         "supplier_lots": sources,
         "boundary": _boundary(histories, about, found, sources, as_of),
-        "counts": _counts(items),
+        "counts": _counts(why, where) | {"contained": contained.count(True)},
     }
     return Found(lot, names, wire, items)
 
@@ -143,14 +147,12 @@ def _held(histories: Histories, scopes: Sequence[Scope], lot: Array, as_of: int)
     return held
 
 
-def _items(histories: Histories, lot: Array, names: list[str], as_of: int) -> list[Answer]:
-    """What is known of each lot, and where its units are."""
-    told, table = traced(histories, as_of), histories["lots"]
-    row = told.row[lot]
-    there = row >= 0
-    quantity = np.where(there, table["quantity"][row], 0)
+def _items(histories: Histories, row: Array, names: list[str], found: Whereabouts) -> list[Answer]:
+    """What is known of each lot, by its row of `lots` (-1: it is no longer there), and where its units are."""
+    table, there = histories["lots"], row >= 0
+    quantity = table["quantity"][row]
     columns = [_texts(histories, kind, np.where(there, told_of, -1)) for kind, told_of in _ids(histories, row)]
-    where = _where(histories, lot, quantity, as_of)
+    where = _where(histories, found)
     produced = _isos(np.where(there, table["produced_at"][row], NO_TIME))
     return [
         {
@@ -179,15 +181,15 @@ def _texts(histories: Histories, kind: str, codes: Array) -> list[str | None]:
 
 
 def _isos(moments: Array) -> list[str | None]:
-    """Each moment is written once: many lots share a few."""
-    distinct, turn = np.unique(moments, return_inverse=True)
-    texts = [None if moment == NO_TIME else iso(moment) for moment in distinct.tolist()]
-    return [texts[place] for place in turn.tolist()]
+    """What `iso` writes of each, of a hundred thousand in a moment where they are whole seconds."""
+    told: list[str | None] = [f"{text}Z" for text in np.datetime_as_string((moments // SECOND).view("datetime64[s]"))]
+    for place in np.flatnonzero((moments % SECOND != 0) | (moments == NO_TIME)).tolist():
+        told[place] = None if moments[place] == NO_TIME else iso(int(moments[place]))
+    return told
 
 
-def _where(histories: Histories, lot: Array, quantity: Array, as_of: int) -> dict[int, list[Answer]]:
+def _where(histories: Histories, found: Whereabouts) -> dict[int, list[Answer]]:
     """By place of the lot: places with units there, and when the first and the last of them went."""
-    found = whereabouts(histories, lot, quantity, as_of)
     customers, places = _texts(histories, "customer", found.customer), [PLACES[at] for at in found.place.tolist()]
     told: dict[int, list[Answer]] = {}
     columns = (found.of.tolist(), places, customers, found.units.tolist(), _isos(found.at), _isos(found.last))
@@ -255,18 +257,13 @@ def _plain(values: Mapping[str, Any]) -> Answer:
     return {name: iso(value) if name == "until" else value for name, value in values.items()}
 
 
-def _counts(items: Sequence[Answer]) -> Answer:
+def _counts(why: Sequence[str], found: Whereabouts) -> Answer:
     """Lots by why and by place, and units by place; a lot may be in several places."""
-    whys = Counter(item["why"] for item in items)
-    lots, units = Counter[str](), Counter[str]()
-    for item in items:
-        lots.update({entry["place"] for entry in item["where"]})
-        for entry in item["where"]:
-            units[entry["place"]] += entry["units"]
+    whys = Counter(why)
+    there = [found.place == number for number in range(len(PLACES))]
     return {
-        "lots": len(items),
-        "contained": sum(item["contained"] is True for item in items),
-        "why": {why: whys[why] for why in WHYS},
-        "lots_by_place": {place: lots[place] for place in PLACES},
-        "units_by_place": {place: units[place] for place in PLACES},
+        "lots": len(why),
+        "why": {one: whys[one] for one in WHYS},
+        "lots_by_place": {place: len(np.unique(found.of[at])) for place, at in zip(PLACES, there, strict=True)},
+        "units_by_place": {place: int(found.units[at].sum()) for place, at in zip(PLACES, there, strict=True)},
     }

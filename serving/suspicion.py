@@ -133,7 +133,7 @@ def _reason(sent: Mapping[str, Any]) -> str:
 
 def _scope_of(sent: Mapping[str, Any], histories: Histories, now: int) -> tuple[Answer, Sequence[str], Sequence[str]]:
     """(what it is about, supplier lots, lots). Nothing is contained by a name that no table knows: it is a typo."""
-    named = [name for name in ABOUT if sent.get(name) is not None]
+    named = [name for name in ABOUT if name in sent]
     if len(named) != 1:
         raise Problem("invalid_request", f"give exactly one of {', '.join(ABOUT)}; found {len(named)}")
     (what,) = named
