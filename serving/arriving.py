@@ -21,7 +21,7 @@ from features.layout import written_number
 from features.period import nearest
 from features.site import Site
 from serving import once
-from serving.audit import append, salted
+from serving.audit import append, salted_each
 from serving.bodies import parsed
 from serving.erasure import FREE_TEXT, key_of
 from serving.problems import Problem
@@ -62,11 +62,12 @@ class Arriving:
         request = once.request_hash(table.encode() + b"\n" + body)
         scope = f"POST {ROUTE} {actor}"
         arrivals, refused = self.read(table, sent, histories, now=now)
+        held = said_of(histories, table, [arrival for _, arrival in arrivals], timezone=self._site.timezone)
         try:
             with writing(self._engine) as connection:
                 if key is not None and (answer := once.given(connection, scope, key, request)) is not None:
                     return answer
-                answer = self._keep(connection, table, arrivals, refused, histories, actor=actor, now=now)
+                answer = self._keep(connection, table, arrivals, held, refused, histories, actor=actor, now=now)
                 if key is not None:
                     once.keep_answer(connection, scope, key, request, answer, at=now)
         except DatabaseUnreachable as fault:
@@ -99,13 +100,13 @@ class Arriving:
         connection: sa.Connection,
         table: str,
         arrivals: list[tuple[int, Arrival]],
+        held: list[str | None],
         refused: list[dict[str, Any]],
         histories: Histories,
         *,
         actor: str,
         now: int,
     ) -> dict[str, Any]:
-        held = said_of(histories, table, [arrival for _, arrival in arrivals], timezone=self._site.timezone)
         before = last_arrival(connection)
         fresh = [one for one, said in zip(arrivals, held, strict=True) if said is None]
         said = keep(connection, [arrival for _, arrival in fresh], received_at=now)
@@ -142,15 +143,15 @@ def entry_body(connection: sa.Connection, table: str, accepted: Sequence[Arrival
     words = FREE_TEXT.get(table, ())
     plain = [{name: value for name, value in arrival.row.items() if name not in words} for arrival in accepted]
     digest = hashlib.sha256("\n".join(json.dumps(row, sort_keys=True) for row in plain).encode()).hexdigest()
-    texts = {
-        key_of(table, dict(arrival.row)): [
-            salted(connection, arrival.row[name], table=table, key=key_of(table, dict(arrival.row)))
-            for name in words
-            if name in arrival.row
-        ]
+    said = [
+        (str(arrival.row[name]), key_of(table, dict(arrival.row)))
         for arrival in accepted
-        if any(name in arrival.row for name in words)
-    }
+        for name in words
+        if name in arrival.row
+    ]
+    texts: dict[str, list[str]] = {}
+    for (_, key), stands in zip(said, salted_each(connection, said, table=table), strict=True):
+        texts.setdefault(key, []).append(stands)
     body = {"table": table, "first": first, "last": last_arrival(connection), "sha256": digest}
     return body | ({"texts": texts} if texts else {})
 

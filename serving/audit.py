@@ -10,7 +10,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,10 +131,19 @@ def salted(connection: sa.Connection, text: str, *, table: str, key: str) -> str
 
     `salted:`, then the hash of salt, table and key, by which the salt's row is verified, then that of the text.
     """
-    salt = secrets.token_bytes(32)
-    stands = f"{SALTED}:{salt_hash(salt, table, key)}{text_hash(salt, text)}"
-    connection.execute(SALTS.insert().values(hash=stands, salt=salt, table=table, key=key))
-    return stands
+    return salted_each(connection, [(text, key)], table=table)[0]
+
+
+def salted_each(connection: sa.Connection, texts: Sequence[tuple[str, str]], *, table: str) -> list[str]:
+    """The same for many texts, each with the key of its row."""
+    made = []
+    for text, key in texts:
+        salt = secrets.token_bytes(32)
+        stands = f"{SALTED}:{salt_hash(salt, table, key)}{text_hash(salt, text)}"
+        made.append({"hash": stands, "salt": salt, "table": table, "key": key})
+    if made:
+        connection.execute(SALTS.insert(), made)
+    return [str(one["hash"]) for one in made]
 
 
 def salt_hash(salt: bytes, table: str, key: str) -> str:
