@@ -120,18 +120,19 @@ class Checks:
         states = sorted({_state_of(one) for one in logged.values()}) or [(0, 0, 0)]
         for segments, arrivals, now in states:
             histories = self._read(State(segments, arrivals), now).histories
-            left = [one for one in left if not self._same(one, histories)]
+            differs = {one.number: self._differs(one, histories) for one in left}
+            left = [one for one in left if differs[one.number]]
             if not left:
                 return
-        found.wrong += [f"scores {one.number} ({json.dumps(one.sent)[:100]}) are those of no state" for one in left]
+        found.wrong += [f"scores {one.number} are those of no state: {differs[one.number][:3]}" for one in left]
 
-    def _same(self, one: Exchange, histories: Histories) -> bool:
-        """Whether the answer is word for word what is made here, but for whether it was logged."""
+    def _differs(self, one: Exchange, histories: Histories) -> list[str]:
+        """Where the answer is not word for word what is made here, but for whether it was logged."""
         site, said = self._place.site, one.answer
         call = Call(one.sent["lots"], read_moment(said["as_of"], "UTC"))
         scorer = _model(site.state_dir / "bundles" / said["model_version"])
         (made,) = answer([call], scorer, histories, Policy.of(site), timezone=site.timezone, now=0, log=lambda _: True)
-        return _plain(json.loads(json.dumps(made))) == _plain(said)
+        return list(replay._differences("", _plain(said), _plain(json.loads(json.dumps(made)))))
 
 
 def _plain(said: Answer) -> Answer:

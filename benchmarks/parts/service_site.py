@@ -1,4 +1,4 @@
-"""A made-up plant as a site folder of Parquet files, with a model of 500 trees x 63 leaves on exactly 100 features."""
+"""A made-up plant as a site folder of Parquet files, with a model of 500 trees x 63 leaves, on 100 features."""
 
 import re
 from dataclasses import replace
@@ -47,7 +47,16 @@ rescore_every = "1d"
 _WORDS = np.array(["amber", "blue", "cyan", "green", "lilac", "red"])
 
 
-def made_site(folder: Path, lots: int, *, supplies: bool = False, open_lots: int = OPEN) -> tuple[Site, Histories]:
+def made_site(
+    folder: Path,
+    lots: int,
+    *,
+    supplies: bool = False,
+    open_lots: int = OPEN,
+    trees: int = TREES,
+    leaves: int = LEAVES,
+    settings: str = SETTINGS,
+) -> tuple[Site, Histories]:
     """Writes the site and its champion; returns it with its histories as read. `supplies`: with what went into lots."""
     now = time_ns() // 1000
     plant = _with_open_lots(made_plant(lots), open_lots)
@@ -60,12 +69,13 @@ def made_site(folder: Path, lots: int, *, supplies: bool = False, open_lots: int
         plant = _with_one_group(plant)
     parts = WITH_SUPPLIES if supplies else PARTS
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "lotrisk.toml").write_text(SETTINGS, encoding="utf-8")
+    (folder / "lotrisk.toml").write_text(settings, encoding="utf-8")
     lacking = FEATURES - len(columns(choose_layout(plant, UNTIL, rules=RULES, parts=parts)))
     _write(plant, folder, shift=now // DAY * DAY - UNTIL, attributes=lacking)
     site = read_site(folder, {})
     histories = read_histories(site, now=now).histories
-    _train(site, histories, choose_layout(histories, now, rules=site.rules, parts=parts), now)
+    layout = choose_layout(histories, now, rules=site.rules, parts=parts)
+    _train(site, histories, layout, now, trees=trees, leaves=leaves)
     return site, histories
 
 
@@ -110,7 +120,7 @@ def _write(plant: Histories, folder: Path, *, shift: int, attributes: int) -> No
         pq.write_table(pa.table(made), folder / f"{name}.parquet")
 
 
-def _train(site: Site, histories: Histories, layout: Layout, now: int) -> None:
+def _train(site: Site, histories: Histories, layout: Layout, now: int, *, trees: int, leaves: int) -> None:
     """A model of the full size by a rule of ours; what it says of lots does not matter here."""
     specs = columns(layout)
     if len(specs) != FEATURES:
@@ -119,7 +129,7 @@ def _train(site: Site, histories: Histories, layout: Layout, now: int) -> None:
     random = np.random.default_rng(2)
     judged = judged.take(np.sort(random.permutation(len(judged))[:TRAINED_ON]))
     matrix = build_features(judged, histories, layout).matrix
-    text = booster_of(specs, matrix, random).model_to_string()
+    text = booster_of(specs, matrix, random, trees=trees, leaves=leaves).model_to_string()
     booster = lightgbm.Booster(model_str=text)
     familiar = measure_familiar(specs, matrix, booster.feature_importance("gain"), judged.as_of)
     card = ModelCard(
@@ -131,8 +141,8 @@ def _train(site: Site, histories: Histories, layout: Layout, now: int) -> None:
         label={"source": "returns", "returned_ppm": 8000.0},
         decision={"cost_of_escape": 9000.0},
         calibration={"kind": "platt", "slope": 0.9, "intercept": -0.1},
-        rounds=TREES,
-        parameters={"num_leaves": LEAVES},
+        rounds=trees,
+        parameters={"num_leaves": leaves},
         figures={},
         champion={"promote": True, "reasons": ["made for a benchmark"]},
         data={},
@@ -148,8 +158,10 @@ def _train(site: Site, histories: Histories, layout: Layout, now: int) -> None:
     (site.state_dir / "champion").write_text("1\n", encoding="utf-8")
 
 
-def booster_of(specs: list[Any], matrix: Array, random: np.random.Generator) -> "lightgbm.Booster":
-    """500 trees of 63 leaves each, shown to be."""
+def booster_of(
+    specs: list[Any], matrix: Array, random: np.random.Generator, *, trees: int = TREES, leaves: int = LEAVES
+) -> "lightgbm.Booster":
+    """So many trees of so many leaves each, shown to be."""
     filled = np.nan_to_num(matrix)
     spread = (filled - filled.mean(axis=0)) / np.where(filled.std(axis=0) > 0, filled.std(axis=0), 1.0)
     told = spread @ random.normal(size=spread.shape[1]) + 3 * random.normal(size=len(spread))
@@ -161,7 +173,7 @@ def booster_of(specs: list[Any], matrix: Array, random: np.random.Generator) -> 
     )
     settings = {
         "objective": "binary",
-        "num_leaves": LEAVES,
+        "num_leaves": leaves,
         "min_data_in_leaf": 5,
         "max_bin": 63,
         "num_threads": 1,
@@ -169,10 +181,10 @@ def booster_of(specs: list[Any], matrix: Array, random: np.random.Generator) -> 
         "verbose": -1,
         "seed": 0,
     }
-    booster = lightgbm.train(settings, data, TREES)
-    leaves = [int(found) for found in re.findall(r"^num_leaves=(\d+)$", booster.model_to_string(), re.MULTILINE)]
-    if leaves != [LEAVES] * TREES:
-        raise SystemExit(f"{len(leaves)} trees of {min(leaves)} to {max(leaves)} leaves")
+    booster = lightgbm.train(settings, data, trees)
+    found = [int(one) for one in re.findall(r"^num_leaves=(\d+)$", booster.model_to_string(), re.MULTILINE)]
+    if found != [leaves] * trees:
+        raise SystemExit(f"{len(found)} trees of {min(found)} to {max(found)} leaves")
     return booster
 
 
