@@ -54,6 +54,7 @@ class Checks:
 
     def __init__(self, place: Place) -> None:
         self._place, self._seen = place, 0
+        self._last: tuple[int, int, int] | None = None  # state of the load before
         # Each state and each model is read once: a replay by itself reads both anew.
         read, scorer = replay.read_histories_at, replay._scorer
         self._read = lru_cache(maxsize=4)(lambda state, now: read(place.site, state, now=now))
@@ -117,14 +118,16 @@ class Checks:
 
     def _compare_scores(self, asked: list[Exchange], logged: dict[str, Entry], found: Found) -> None:
         left = [one for one in asked if one.status == 200]
-        states = sorted({_state_of(one) for one in logged.values()}) or [(0, 0, 0)]
+        states = sorted({_state_of(one) for one in logged.values()} | ({self._last} if self._last else set()))
+        self._last = states[-1] if states else None
+        differs: dict[int, list[str]] = {}
         for segments, arrivals, now in states:
             histories = self._read(State(segments, arrivals), now).histories
             differs = {one.number: self._differs(one, histories) for one in left}
             left = [one for one in left if differs[one.number]]
             if not left:
                 return
-        found.wrong += [f"scores {one.number} are those of no state: {differs[one.number][:3]}" for one in left]
+        found.wrong += [f"scores {one.number} are those of no state: {differs.get(one.number, [])[:3]}" for one in left]
 
     def _differs(self, one: Exchange, histories: Histories) -> list[str]:
         """Where the answer is not word for word what is made here, but for whether it was logged."""

@@ -52,9 +52,10 @@ class Exchange:
         return str(self.answer.get("code", "")) if self.status != 200 else ""
 
 
-def drive(plan: Plan, stopping: Any, out: Path) -> None:
-    """Asks until `stopping` is set, retries, and writes every exchange as a line of JSON."""
+def drive(plan: Plan, asking: Any, stopping: Any, out: Path) -> None:
+    """Sets `asking`, asks until `stopping` is set, retries, and writes every exchange as a line of JSON."""
     load = _Load(plan)
+    asking.set()
     threads = [threading.Thread(target=load.ask_on, args=(place, stopping)) for place in range(THREADS)]
     for thread in threads:
         thread.start()

@@ -28,6 +28,8 @@ class Kind:
     lasts: float = 0.0
     service: str = ""
     """Which service it is done to: one of its own where it is started otherwise."""
+    at_once: bool = False
+    """Nothing has to be mended: what was done is over, and the time until all is well counts from it."""
 
 
 @contextmanager
@@ -174,15 +176,15 @@ def follows(place: Place) -> bool:
 
 
 KINDS = (
-    Kind("none", nothing),
+    Kind("none", nothing, at_once=True),
     Kind("registry gone", registry_gone, service="registry"),
     Kind("source database gone", source_gone, nothing_published_as_failing),
     Kind("own database gone", database_gone, nothing_published_as_failing, lasts=60.0),
     Kind("half-written bundle", half_written_bundle, follows),
     Kind("refresh failing", refresh_failing, nothing_published_as_failing),
-    Kind("worker killed", worker_killed, two_workers_and_a_keeper),
-    Kind("keeper killed", keeper_killed, two_workers_and_a_keeper),
-    Kind("promotion", promoted, follows),
+    Kind("worker killed", worker_killed, two_workers_and_a_keeper, at_once=True),
+    Kind("keeper killed", keeper_killed, two_workers_and_a_keeper, at_once=True),
+    Kind("promotion", promoted, follows, at_once=True),
     Kind("disk full", disk_full, nothing_published_as_failing, service="small disk"),
     Kind("clock stepping back", clock_back, service="faketime"),
 )

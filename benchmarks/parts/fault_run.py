@@ -116,25 +116,26 @@ def one_fault(place: Place, kind: Kind, checks: Checks, *, seconds: float) -> bo
     name = f"{kind.name} {time.time_ns()}"
     plan = Plan(name, port, RATE, place.lots, place.record, iso(place.as_of))
     context = multiprocessing.get_context("spawn")
-    stopping = context.Event()
-    client = context.Process(target=drive, args=(plan, stopping, out))
+    asking, stopping = context.Event(), context.Event()
+    client = context.Process(target=drive, args=(plan, asking, stopping, out))
     client.start()
-    time.sleep(1.0 + BEFORE)
+    asking.wait()
+    time.sleep(BEFORE)
     with kind.breaking(place):
         mended = time.time()
-        time.sleep(seconds)
-        if kind.name not in ("worker killed", "keeper killed", "promotion", "none"):
+        if not kind.at_once:
+            time.sleep(seconds)
             mended = time.time()
     healed = until_well(place, kind)
+    if kind.at_once:
+        time.sleep(max(0.0, mended + seconds - time.time()))
     time.sleep(AFTER)
     stopping.set()
     client.join()
     exchanges = read_exchanges(out)
     first = [one for one in exchanges if one.turn == "first"]
     failed = max((one.at for one in first if one.status != 200), default=mended)
-    after = max(failed - mended, 0.0) if healed is not None else float("inf")
-    if kind.name not in ("worker killed", "keeper killed", "promotion", "none") and healed is not None:
-        after = max(after, healed - mended)
+    after = float("inf") if healed is None else max(failed - mended, healed - mended)
     found = checks.compare(exchanges)
     _print(kind.name, found, first, after)
     return not found.bad and after < HEALS
