@@ -116,7 +116,7 @@ def usable_uses(histories: Histories, lot: Array, as_of: Array) -> tuple[Array, 
 
 def _first_known(histories: Histories) -> Array:
     """When each lot was first known, by its code."""
-    return histories.once("lots first known", lambda: _lots_first(histories))
+    return histories.once("lots first known", lambda: _lots_first(histories), of=("lots",))
 
 
 def _lots_first(histories: Histories) -> Array:
@@ -129,14 +129,16 @@ def rows_by_lot(histories: Histories, table: str) -> RowsBy:
     """Rows of each lot in a table."""
     if table == "genealogy":
         return uses_by_lot(histories)
-    return histories.once(f"{table} by lot", lambda: RowsBy(histories[table]["lot_id"]))
+    return histories.once(f"{table} by lot", lambda: RowsBy(histories[table]["lot_id"]), of=(table,))
 
 
 def uses_by_lot(histories: Histories) -> RowsBy:
     """Genealogy rows of each lot, in an order that does not hang on the source's."""
     table = histories["genealogy"]
     order = [table[column] for column in ("supplier_lot_id", "consumed_at") if table.has(column)]
-    return histories.once("genealogy by lot", lambda: RowsBy(table["lot_id"], order=(*order, table.known)))
+    return histories.once(
+        "genealogy by lot", lambda: RowsBy(table["lot_id"], order=(*order, table.known)), of=("genealogy",)
+    )
 
 
 def _number(table: Table, column: str, row: Array) -> Array:

@@ -26,6 +26,7 @@ def attribute_values(histories: Histories, layout: Layout, table: str, row: Arra
     held, coded, starts, places = histories.once(
         ("attributes", table, layout.key),
         lambda: _held_and_places(histories, table, attributes_of(layout, table)),
+        of=(table,),
     )
     values = held.take(row, axis=0)
     if len(coded):
@@ -38,7 +39,7 @@ def _held_and_places(
 ) -> tuple[Array, Array, Array, Array]:
     """What `_held` gives; which of its columns are codes, where the places of each one's begin, and the places."""
     columns = tuple((attribute.column, attribute.kind) for attribute in attributes)
-    held = histories.once(("held", table, columns), lambda: _held(histories.tables.get(table), attributes))
+    held = histories.once(("held", table, columns), lambda: _held(histories.tables.get(table), attributes), of=(table,))
     coded = np.array([place for place, a in enumerate(attributes) if a.kind == "category"], dtype=np.int64)
     places = [_places(histories, attributes[place]) for place in coded.tolist()]
     starts = np.cumsum([1, *map(len, places)])[:-1]

@@ -13,7 +13,9 @@ def customer_rows(histories: Histories, customer: Array, as_of: Array) -> Array:
         return np.full(len(customer), -1)
     table = histories["customers"]
     latest = histories.once(
-        "customers", lambda: Latest(table["customer_id"], spans_of(table), key=table["customer_id"])
+        "customers",
+        lambda: Latest(table["customer_id"], spans_of(table), key=table["customer_id"]),
+        of=("customers",),
     )
     return latest.before(customer, as_of)
 

@@ -161,7 +161,9 @@ class FieldHistory:
 def _with_supplies(histories: Histories, facts: Facts, joined: Joined) -> Joined:
     """Facts by what went into their lots: once for each supplier lot used, with its row of supplier_lots."""
     genealogy, supplies = histories["genealogy"], histories["supplier_lots"]
-    by_code = histories.once("supplier lots by code", lambda: RowsBy(supplies["supplier_lot_id"]))
+    by_code = histories.once(
+        "supplier lots by code", lambda: RowsBy(supplies["supplier_lot_id"]), of=("supplier_lots",)
+    )
     pair, use = uses_by_lot(histories).pairs(facts.lot[joined.fact])
     used = _ever(joined.fact[pair], use, joined.spans.take(pair).both(spans_of(genealogy).take(use)))
     pair, supply = by_code.pairs(genealogy["supplier_lot_id"][used.row])

@@ -15,8 +15,7 @@ def features_as_of(histories: Histories, as_of: Array) -> Array:
 
 def newest(histories: Histories, tables: tuple[str, ...], as_of: Array) -> Array:
     """The same of some tables."""
-    told = histories.once(("told", tables), lambda: _told(histories, tables))
-    latest: Array = last_before(told, as_of)
+    latest: Array = last_before(_told(histories, tables), as_of)
     return latest
 
 
@@ -34,14 +33,20 @@ def stale(histories: Histories, limits: Mapping[str, int], as_of: Array) -> dict
 
 def _told(histories: Histories, tables: tuple[str, ...]) -> Array:
     """NO_TIME, then the moments at which any row was told or replaced, ascending."""
-    lots = histories["lots"]
+    make = _told_of_one if len(tables) == 1 else _told_of_several
+    return histories.once(("told", tables), lambda: make(histories, *tables), of=("lots", *tables))
+
+
+def _told_of_several(histories: Histories, *tables: str) -> Array:
+    return np.unique(np.concatenate([np.array([NO_TIME]), *(_told(histories, (name,)) for name in tables)]))
+
+
+def _told_of_one(histories: Histories, name: str) -> Array:
+    lots, table = histories["lots"], histories[name]
     made = np.full(len(histories.ids["lot"]) + 1, FOREVER)
     made[lots["lot_id"]] = lots.first
-    moments = [np.array([NO_TIME])]
-    for name in tables:
-        table = histories[name]
-        own = made[table["lot_id"]] if table.has("lot_id") else NO_TIME  # before it, the row is of an unknown lot
-        moments += [np.maximum(table.known, own), np.maximum(table.superseded, own)]
+    own = made[table["lot_id"]] if table.has("lot_id") else NO_TIME  # before it, the row is of an unknown lot
+    moments = [np.array([NO_TIME]), np.maximum(table.known, own), np.maximum(table.superseded, own)]
     told = np.unique(np.concatenate(moments))
     until_now: Array = told[before(told, FOREVER)]
     return until_now

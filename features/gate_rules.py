@@ -109,7 +109,9 @@ def rows_of_supplies(histories: Histories, code: Array, as_of: Array) -> Array:
         return np.full(len(code), -1, dtype=np.int64)
     table = histories["supplier_lots"]
     latest: Latest = histories.once(
-        "supplier lots", lambda: Latest(table["supplier_lot_id"], spans_of(table), key=table["supplier_lot_id"])
+        "supplier lots",
+        lambda: Latest(table["supplier_lot_id"], spans_of(table), key=table["supplier_lot_id"]),
+        of=("supplier_lots",),
     )
     return latest.before(code, as_of)
 

@@ -181,6 +181,7 @@ class Histories:
     tables: Mapping[str, Table]
     ids: Mapping[str, Vocabulary]
     _made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+    _of: dict[object, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def __contains__(self, table: str) -> bool:
         return table in self.tables
@@ -188,11 +189,23 @@ class Histories:
     def __getitem__(self, table: str) -> Table:
         return self.tables[table]
 
-    def once(self, what: object, make: Callable[[], T]) -> T:
-        """What `make` returns, made the first time `what` is asked for and kept: sorted arrays are costly."""
+    def once(self, what: object, make: Callable[[], T], *, of: tuple[str, ...] = ()) -> T:
+        """What `make` returns, made the first time `what` is asked for and kept: sorted arrays are costly.
+
+        `of`: the only tables, with their vocabularies, that it is made of; (): nobody says so.
+        """
         if what not in self._made:
             self._made[what] = make()
+            if of:
+                self._of[what] = of
         return cast(T, self._made[what])
+
+    def take_over(self, earlier: "Histories") -> None:
+        """What was made earlier of tables that are the same objects here; so their vocabularies have to be, too."""
+        for what, tables in earlier._of.items():
+            if all(self.tables.get(name) is earlier.tables.get(name) for name in tables):
+                self._made.setdefault(what, earlier._made[what])
+                self._of[what] = tables
 
     def known_before(self, moment: int) -> "Histories":
         """Only the rows known strictly before `moment`; a version superseded later stands for ever."""

@@ -50,8 +50,8 @@ def lot_rows(histories: Histories, lot: Array, as_of: Array) -> Array:
     lots = histories["lots"]
     if not len(lots):
         return np.full(len(lot), -1, dtype=np.int64)
-    latest = histories.once("lots", lambda: Latest(lots["lot_id"], spans_of(lots), key=lots["lot_id"]))
-    earliest = histories.once("earliest lots", lambda: _earliest_rows(histories))
+    latest = histories.once("lots", lambda: Latest(lots["lot_id"], spans_of(lots), key=lots["lot_id"]), of=("lots",))
+    earliest = histories.once("earliest lots", lambda: _earliest_rows(histories), of=("lots",))
     row = latest.before(lot, as_of)
     first = earliest[lot]
     return np.where((row < 0) & (lot >= 0) & ~before(lots.known[first], as_of), first, row)

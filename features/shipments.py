@@ -26,7 +26,7 @@ def spans_of(table: Table) -> Spans:
 
 def shipments_of(histories: Histories) -> Shipments:
     """All shipments, in the table or taken from the lots."""
-    return histories.once("shipments", lambda: _shipments(histories))
+    return histories.once("shipments", lambda: _shipments(histories), of=("lots", "shipments"))
 
 
 def _shipments(histories: Histories) -> Shipments:
@@ -54,7 +54,7 @@ def _shipments(histories: Histories) -> Shipments:
 
 def by_lot(histories: Histories) -> RowsBy:
     """Shipments of each lot."""
-    return histories.once("shipments by lot", lambda: RowsBy(shipments_of(histories).lot))
+    return histories.once("shipments by lot", lambda: RowsBy(shipments_of(histories).lot), of=("lots", "shipments"))
 
 
 def shipped_before(histories: Histories, lot: Array, as_of: Array) -> Array:

@@ -83,7 +83,9 @@ def supplies_used(asked: Asked, histories: Histories, layout: Layout) -> Supplie
 def _joined(asked: Asked, histories: Histories, layout: Layout) -> Supplies:
     table = histories["supplier_lots"]
     latest = histories.once(
-        "supplier lots", lambda: Latest(table["supplier_lot_id"], spans_of(table), key=table["supplier_lot_id"])
+        "supplier lots",
+        lambda: Latest(table["supplier_lot_id"], spans_of(table), key=table["supplier_lot_id"]),
+        of=("supplier_lots",),
     )
     group = histories.once(("groups", layout.group_names), lambda: group_of(histories, layout.group_names))
     used = asked.used

@@ -11,6 +11,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from features.errors import DatabaseUnreachable, LotRiskError, SourceUnreachable
+from features.histories import Histories
 from features.ingest import gone, ingest, read_sources
 from features.kept import Kept
 from features.reading import Reading, histories_of, stored_and_new
@@ -33,6 +34,7 @@ class Intake:
         self._stored = self._stored_before()
         self._base: dict[str, pa.Table] = {}
         self._kept = Kept(packed=True)
+        self._last: Histories | None = None
         self._based_on: tuple[object, ...] | None = None
         self.fault = ""
 
@@ -68,7 +70,8 @@ class Intake:
 
     def look(self, now: int) -> Reading | None:
         """A reading where rows arrived, or were ingested, since the last one; DatabaseUnreachable."""
-        if self._based_on is None or self._store.state() == self._stored.state:
+        state = self._store.state() if self._based_on is not None else State()
+        if state in (State(), self._stored.state):  # where nothing is stored any more the database is gone
             return None
         self._stored, self.fault = self._store.all(), ""
         return self._reading(now)
@@ -85,4 +88,8 @@ class Intake:
         for name, rows in stored.unfolded.items():
             own = as_read(rows)
             raw[name] = unite(name, [raw[name], own]) if name in raw else own
-        return replace(histories_of(raw, self._site, now=now, kept=self._kept), state=stored.state, stored=stored)
+        reading = replace(histories_of(raw, self._site, now=now, kept=self._kept), state=stored.state, stored=stored)
+        if self._last is not None:
+            reading.histories.take_over(self._last)
+        self._last = reading.histories
+        return reading

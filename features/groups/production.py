@@ -95,7 +95,7 @@ def _codes(asked: Asked, entities: Iterable[str]) -> Array:
 
 
 def _lots_made(histories: Histories, entities: tuple[str, ...]) -> tuple[Totals, Latest]:
-    return histories.once(("lots made", entities), lambda: _lots_by(histories, entities))
+    return histories.once(("lots made", entities), lambda: _lots_by(histories, entities), of=("lots",))
 
 
 def _lots_by(histories: Histories, entities: tuple[str, ...]) -> tuple[Totals, Latest]:
@@ -108,7 +108,9 @@ def _lots_by(histories: Histories, entities: tuple[str, ...]) -> tuple[Totals, L
 
 def _measured_columns(out: dict[str, Array], asked: Asked, histories: Histories, layout: Layout) -> None:
     size, kinds = len(asked), len(layout.characteristics)
-    place, exponent, past = histories.once(("measuring", layout.key), lambda: _measuring(histories, layout))
+    place, exponent, past = histories.once(
+        ("measuring", layout.key), lambda: _measuring(histories, layout), of=("lots", "measurements")
+    )
     own = asked.measured
     kind_of = place[own.characteristic]
     there = np.flatnonzero(kind_of >= 0)
@@ -156,7 +158,11 @@ def _measuring(histories: Histories, layout: Layout) -> tuple[Array, Array, Tota
     if not pasts:
         return place, exponent, None
     key = ("measured past", pasts, wanted)
-    return place, exponent, histories.once(key, lambda: _past(histories, pasts, place, exponent))
+    return (
+        place,
+        exponent,
+        histories.once(key, lambda: _past(histories, pasts, place, exponent), of=("lots", "measurements")),
+    )
 
 
 def _deviation(mean: Array, asked: Asked, past: Totals, pasts: dict[str, int], kinds: int) -> Array:

@@ -100,7 +100,9 @@ def _levels(attribute: Attribute) -> tuple[str, ...] | None:
 def _receipts(histories: Histories, supplier: Array, as_of: Array) -> Array:
     table = histories["supplier_lots"]
     ones = np.ones((len(table), 1), dtype=np.int64)
-    totals = histories.once("receipts", lambda: Totals(table["supplier_id"], spans_of(table), ones))
+    totals = histories.once(
+        "receipts", lambda: Totals(table["supplier_id"], spans_of(table), ones), of=("supplier_lots",)
+    )
     return totals.before(supplier, as_of, (YEAR,))[0, :, 0].astype(np.float64)
 
 
@@ -111,13 +113,17 @@ def _counted(histories: Histories) -> bool:
 
 def _defects(histories: Histories, entity: str) -> Totals:
     """(sampled, defects) by supplier lot, supplier or material."""
-    return histories.once(("defects", entity), lambda: _defect_totals(histories, entity))
+    return histories.once(
+        ("defects", entity), lambda: _defect_totals(histories, entity), of=("inspections", "supplier_lots")
+    )
 
 
 def _defect_totals(histories: Histories, entity: str) -> Totals:
     table, supplies = histories["inspections"], histories["supplier_lots"]
     rows = np.flatnonzero((table["sample_size"] > 0) & (table["defects"] >= 0))
-    by_code = histories.once("supplier lots by code", lambda: RowsBy(supplies["supplier_lot_id"]))
+    by_code = histories.once(
+        "supplier lots by code", lambda: RowsBy(supplies["supplier_lot_id"]), of=("supplier_lots",)
+    )
     pair, supply = by_code.pairs(table["supplier_lot_id"][rows])
     rows = rows[pair]
     spans: Spans = spans_of(table).take(rows).both(spans_of(supplies).take(supply))
@@ -148,7 +154,7 @@ def _inspected_columns(
         return
     table, supplier_lot = histories["inspections"], histories["supplier_lots"]["supplier_lot_id"][used.row]
     codes, size = histories.ids["inspected"], len(histories.ids["inspected"])
-    latest = histories.once("inspected", lambda: _latest_values(histories, size))
+    latest = histories.once("inspected", lambda: _latest_values(histories, size), of=("inspections", "supplier_lots"))
     for name in dict.fromkeys(c.name for c in layout.inspected):
         code, values = codes.code(name), np.full(len(used.of), np.nan)
         if code >= 0:
