@@ -15,10 +15,11 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from features.site import read_site
-from serving import wire
+from serving import wire, wire_scores
 from serving.access import Access, caller_of
 from serving.answering import as_json, as_problem
 from serving.bodies import moment, parsed, read_body
+from serving.document import operation_id, tell
 from serving.limits import Limits
 from serving.metrics import Counted, Metrics
 from serving.page_containment import containment_pages
@@ -26,6 +27,7 @@ from serving.pages import pages
 from serving.problems import MEDIA_TYPE, Problem, problem
 from serving.queries import FILTERS
 from serving.quick import QuickScores
+from serving.roles import methods_of
 from serving.routes_containment import add_containment
 from serving.routes_gate import add_gate
 from serving.routes_histories import add_histories
@@ -61,6 +63,7 @@ def create_app(folder: Path, *, workers: int = 1) -> FastAPI:
         description="May this lot ship? Risk, decision and reasons of production lots, as of what was known.",
         version=wire.version(),
         lifespan=running,
+        generate_unique_id_function=operation_id,
         docs_url=None,
         redoc_url=None,
     )
@@ -72,6 +75,7 @@ def create_app(folder: Path, *, workers: int = 1) -> FastAPI:
     app.add_exception_handler(Problem, _of_problem)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _of_fault)
+    tell(app, keys=lambda: bool(service.keys.now))
     _add_scores(app, service)
     _add_lots(app, service)
     _add_models(app, service)
@@ -86,14 +90,14 @@ def create_app(folder: Path, *, workers: int = 1) -> FastAPI:
 
 
 def _add_scores(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/scores", tags=["scores"], openapi_extra=wire.SCORES, responses=wire.answers(wire.ScoresAnswer))
+    @app.post("/v1/scores", tags=["scores"], openapi_extra=wire_scores.SCORES, responses=wire_scores.SCORED)
     async def scores(request: Request) -> Response:
         """Scores lots by id or by a record sent with the call; one result or problem each, in the order sent."""
         return as_json(await service.scores_of(await read_body(request)))
 
 
 def _add_lots(app: FastAPI, service: Service) -> None:
-    @app.get("/v1/lots", tags=["lots"], openapi_extra=wire.LOTS, responses=wire.answers(wire.LotsAnswer))
+    @app.get("/v1/lots", tags=["lots"], openapi_extra=wire_scores.LOTS, responses=wire_scores.LISTED)
     async def lots(request: Request) -> Response:
         """Open lots by their stored scores: filtered, sorted, page by page; as CSV all of them."""
         asked = wire.query_of(request, (*FILTERS, "sort", "limit", "cursor", "format"))
@@ -106,22 +110,22 @@ def _add_lots(app: FastAPI, service: Service) -> None:
         limit = wire.whole("limit", asked.get("limit") or str(PAGE), least=1, most=MOST)
         return as_json(await service.lots(filters, sort=sort, cursor=asked.get("cursor") or None, limit=limit))
 
-    @app.get("/v1/lots/{lot_id:path}", tags=["lots"], openapi_extra=wire.LOT, responses=wire.answers(wire.LotAnswer))
+    @app.get("/v1/lots/{lot_id:path}", tags=["lots"], openapi_extra=wire_scores.LOT, responses=wire_scores.TOLD)
     async def lot(request: Request, lot_id: str) -> Response:
         """Risk over time, reasons, genealogy, and what is known of a lot; `as_of`: what was known then."""
         asked = wire.query_of(request, ("as_of",))
-        as_of = moment(asked["as_of"], now=_now(), timezone=service.timezone) if asked.get("as_of") else None
+        as_of = moment(asked["as_of"], now=_now(), timezone=service.timezone) if "as_of" in asked else None
         return as_json(await service.lot(lot_id, as_of=as_of))
 
 
 def _add_models(app: FastAPI, service: Service) -> None:
-    @app.get("/v1/models", tags=["models"], responses=wire.answers(wire.ModelsAnswer))
+    @app.get("/v1/models", tags=["models"], responses=wire_scores.VERSIONS)
     async def models(request: Request) -> Response:
         """The versions on this machine, which one scores, and why each was or was not promoted."""
         wire.query_of(request, ())
         return as_json(await service.models())
 
-    @app.get("/v1/models/{version}/card", tags=["models"], responses={200: {"content": {"text/html": {}}}})
+    @app.get("/v1/models/{version}/card", tags=["models"], responses=wire_scores.CARD)
     async def model_card(request: Request, version: str) -> Response:
         """The model card of a version as a page."""
         wire.query_of(request, ())
@@ -130,8 +134,8 @@ def _add_models(app: FastAPI, service: Service) -> None:
     @app.post(
         "/v1/models/{version}/promote",
         tags=["models"],
-        openapi_extra=wire.PROMOTE,
-        responses=wire.answers(wire.PromoteAnswer),
+        openapi_extra=wire_scores.PROMOTE,
+        responses=wire_scores.PROMOTED,
     )
     async def promote(request: Request, version: str) -> Response:
         """Makes a version the champion; while there are no keys from the machine itself only."""
@@ -140,13 +144,13 @@ def _add_models(app: FastAPI, service: Service) -> None:
         reason, actor = wire.reason_of(parsed(body) if body else {}), caller_of(request).actor
         return as_json(await service.promote(version, reason=reason, actor=actor))
 
-    @app.get("/v1/drift", tags=["monitoring"], responses=wire.answers(wire.ReportAnswer))
+    @app.get("/v1/drift", tags=["monitoring"], responses=wire_scores.REPORTED)
     async def drift(request: Request) -> Response:
         """Whether lots still look as they did in training, as `lotrisk monitor` last found."""
         wire.query_of(request, ())
         return as_json(await service.drift())
 
-    @app.get("/v1/performance", tags=["monitoring"], responses=wire.answers(wire.ReportAnswer))
+    @app.get("/v1/performance", tags=["monitoring"], responses=wire_scores.REPORTED)
     async def performance(request: Request) -> Response:
         """What came true of what was predicted, month by month, as `lotrisk monitor` last found."""
         wire.query_of(request, ())
@@ -154,18 +158,18 @@ def _add_models(app: FastAPI, service: Service) -> None:
 
 
 def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
-    @app.get("/healthz", tags=["operation"], responses=wire.answers(wire.HealthAnswer))
+    @app.get("/healthz", tags=["operation"], responses=wire_scores.ALIVE)
     async def healthz() -> Response:
         """This process lives."""
         return as_json({"alive": True})
 
-    @app.get("/readyz", tags=["operation"], responses=wire.answers(wire.ReadyAnswer))
+    @app.get("/readyz", tags=["operation"], responses=wire_scores.READINESS)
     async def readyz() -> Response:
         """Bundle, histories and database, each with what is wrong; 503 while one is."""
         said = service.ready(_now())
         return as_json(said, status=200 if said["ready"] else 503)
 
-    @app.get("/metrics", tags=["operation"], responses={200: {"content": {"text/plain": {}}}})
+    @app.get("/metrics", tags=["operation"], responses=wire_scores.FIGURES)
     def measured() -> Response:
         """Figures of all workers for Prometheus."""
         text, media_type = metrics.text(service.log)
@@ -218,7 +222,10 @@ def _of_http(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, HTTPException)  # noqa: S101 - registered for nothing else
     code = _HTTP.get(fault.status_code, "invalid_request")
     said = problem(code, f"{request.method} {request.url.path}: {fault.detail}") | {"status": fault.status_code}
-    return Response(to_json(said), fault.status_code, headers=dict(fault.headers or {}), media_type=MEDIA_TYPE)
+    headers = dict(fault.headers or {})
+    if fault.status_code == 405:  # the framework names the methods of one route, and a path may have several
+        headers["Allow"] = ", ".join(methods_of(request.url.path)) or headers.get("Allow", "")
+    return Response(to_json(said), fault.status_code, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _of_fault(_: Request, fault: Exception) -> Response:

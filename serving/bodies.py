@@ -93,9 +93,17 @@ def moment(text: str, *, now: int, timezone: str) -> int:
 
 def _reasons(sent: Mapping[str, Any]) -> int:
     reasons = sent.get("reasons", 0)
-    if isinstance(reasons, bool) or not isinstance(reasons, int) or not 0 <= reasons <= MOST_REASONS:
+    whole = whole_number(reasons)
+    if whole is None or not 0 <= whole <= MOST_REASONS:
         raise Problem("invalid_request", f"reasons must be a whole number from 0 to {MOST_REASONS}")
-    return reasons
+    return whole
+
+
+def whole_number(value: Any) -> int | None:
+    """What JSON calls an integer, 1.0 too; None: it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        return None
+    return int(value)
 
 
 def _too_large() -> Problem:

@@ -12,6 +12,7 @@ from features.site import Site
 from serving.access import Caller
 from serving.answers import Answer
 from serving.audit import Entry, append, entry_in
+from serving.bodies import whole_number
 from serving.gate_calls import Once, words_of
 from serving.once import given, keep_answer
 from serving.problems import Problem
@@ -53,7 +54,7 @@ class Followed:
         """
         entry = self._entry(audit_id)
         decision, reason = sent.get("decision"), words_of(sent, "reason")
-        if decision not in _DONE:
+        if not isinstance(decision, str) or decision not in _DONE:
             raise Problem("invalid_request", f"decision must be one of {', '.join(_DONE)}")
         result = _result(entry, sent.get("lot_id"))
         lot_id, risk_class = result["lot_id"], self._class(result)
@@ -67,7 +68,7 @@ class Followed:
                 return said
             standing = _standing(connection, entry.seq, lot_id)
             previous = result["decision"] if standing is None else standing.now
-            action = {RELEASE: "released", HOLD: "held"}.get(str(decision))
+            action = {RELEASE: "released", HOLD: "held"}.get(decision)
             body = {
                 "of": entry.seq,
                 "lot_id": lot_id,
@@ -87,9 +88,8 @@ class Followed:
         entry = self._entry(audit_id)
         result = _result(entry, sent.get("lot_id"))
         lot_id, found = result["lot_id"], sent.get("found")
-        if found not in (None, 0, 1) or isinstance(found, float):
+        if found is not None and (found := whole_number(found)) not in (0, 1):
             raise Problem("invalid_request", "found must be 0 or 1: whether the inspection found the lot failing")
-        found = None if found is None else int(found)
         with recording(self._engine) as connection:
             if (said := _given(connection, once)) is not None:
                 return said

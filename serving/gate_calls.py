@@ -57,8 +57,11 @@ def read_gate_call(body: bytes, *, actor: str, key: str | None, now: int, timezo
 def words_of(sent: Mapping[str, Any], name: str) -> str:
     """A text that must say something."""
     text = sent.get(name)
-    if not isinstance(text, str) or not text.strip() or len(text) > _MOST_WORDS:
-        raise Problem("invalid_request", f"{name} must be a text of 1 to {_MOST_WORDS} characters that says why")
+    if not isinstance(text, str) or not _says(text) or len(text) > _MOST_WORDS or "\0" in text:
+        raise Problem(
+            "invalid_request",
+            f"{name} must be a text of 1 to {_MOST_WORDS} characters that says why, none of them null",
+        )
     return text.strip()
 
 
@@ -71,3 +74,8 @@ def fields_of(body: bytes, names: tuple[str, ...]) -> dict[str, Any]:
         if name not in names:
             raise Problem("invalid_request", f"unknown field {name[:100]}{nearest(name, names)}")
     return sent
+
+
+def _says(text: str) -> bool:
+    """Whether anything of it can be seen."""
+    return not all(letter.isspace() or letter < " " for letter in text)

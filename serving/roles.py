@@ -66,6 +66,11 @@ def route_of(method: str, path: str) -> str | None:
     return None
 
 
+def methods_of(path: str) -> list[str]:
+    """What may be asked of a path."""
+    return sorted({method for method, _ in ROLES if route_of(method, path) is not None})
+
+
 @lru_cache
 def _patterns(method: str) -> tuple[tuple[re.Pattern[str], str], ...]:
     """As the framework reads them, of the routes with a name in their path."""

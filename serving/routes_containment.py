@@ -25,34 +25,34 @@ def add_containment(app: FastAPI, service: Service) -> None:
         "/v1/containment",
         tags=tags,
         openapi_extra=wire_containment.SUSPECTS,
-        responses=wire.answers(wire_containment.ContainmentAnswer),
+        responses=wire_containment.SUSPECTED,
     )
     async def suspects(request: Request) -> Response:
         """Lots that a supplier lot went into or may have, or that share one with a returned lot; where each is."""
         asked = wire.query_of(request, ("supplier_lot", "return", "as_of"))
-        supplier_lot, returned = asked.get("supplier_lot") or None, asked.get("return") or None
-        if (supplier_lot is None) == (returned is None):
+        supplier_lot, returned = asked.get("supplier_lot"), asked.get("return")
+        if (supplier_lot is None) == (returned is None) or "" in (supplier_lot, returned):
             raise Problem("invalid_request", "give exactly one of supplier_lot and return")
         now, text = service.gate.now(), asked.get("as_of")
-        as_of = moment(text, now=now, timezone=service.timezone) if text else None
+        as_of = None if text is None else moment(text, now=now, timezone=service.timezone)
         return as_json(await suspicion.suspects(supplier_lot=supplier_lot, returned=returned, as_of=as_of))
 
     @app.get(
         "/v1/containments",
         tags=tags,
         openapi_extra=wire_containment.LIST,
-        responses=wire.answers(wire_containment.ContainmentsAnswer),
+        responses=wire_containment.LISTED,
     )
     async def listed(request: Request) -> Response:
         """Containments: who opened each, when and why, and how many lots it holds now."""
         asked = wire.query_of(request, ("state",))
-        return as_json(await run_in_threadpool(suspicion.listed, asked.get("state") or "open"))
+        return as_json(await run_in_threadpool(suspicion.listed, asked.get("state", "open")))
 
     @app.post(
         "/v1/containments",
         tags=tags,
         openapi_extra=wire_containment.OPEN,
-        responses=wire.answers(wire_containment.RecordedContainment),
+        responses=wire_containment.OPENED,
     )
     async def opened(request: Request) -> Response:
         """Opens a containment: the lots that it holds fail the gate from then on."""
@@ -65,7 +65,7 @@ def add_containment(app: FastAPI, service: Service) -> None:
         "/v1/containments/{containment_id}/close",
         tags=tags,
         openapi_extra=wire_containment.CLOSE,
-        responses=wire.answers(wire_containment.RecordedContainment),
+        responses=wire_containment.CLOSED,
     )
     async def closed(request: Request, containment_id: str) -> Response:
         """Closes a containment, with why: what only it held is no longer held."""

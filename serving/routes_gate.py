@@ -19,7 +19,7 @@ _KEY = "idempotency-key"
 def add_gate(app: FastAPI, service: Service) -> None:
     """May this lot ship; what was said; who said otherwise; what was done."""
 
-    @app.post("/v1/gate", tags=["gate"], openapi_extra=wire_gate.GATE, responses=wire.answers(wire_gate.GateAnswer))
+    @app.post("/v1/gate", tags=["gate"], openapi_extra=wire_gate.GATE, responses=wire_gate.GATED)
     async def gate(request: Request) -> Response:
         """Decides about lots, by id or by a record, which is kept as history first; recorded, or not given."""
         wire.query_of(request, ())
@@ -29,7 +29,7 @@ def add_gate(app: FastAPI, service: Service) -> None:
         )
         return as_json(await service.gate.ask(call))
 
-    @app.get("/v1/gate/{audit_id}", tags=["gate"], responses=wire.answers(wire_gate.DecisionAnswer))
+    @app.get("/v1/gate/{audit_id}", tags=["gate"], responses=wire_gate.DECIDED)
     async def decision(request: Request, audit_id: str) -> Response:
         """A decision as it was recorded, and what has followed."""
         wire.query_of(request, ())
@@ -39,7 +39,7 @@ def add_gate(app: FastAPI, service: Service) -> None:
         "/v1/gate/{audit_id}/override",
         tags=["gate"],
         openapi_extra=wire_gate.OVERRIDE,
-        responses=wire.answers(wire_gate.FollowedAnswer),
+        responses=wire_gate.OVERRIDDEN,
     )
     async def override(request: Request, audit_id: str) -> Response:
         """Puts another decision in its place, by whom the site grants it, with why."""
@@ -49,7 +49,7 @@ def add_gate(app: FastAPI, service: Service) -> None:
         "/v1/gate/{audit_id}/carried_out",
         tags=["gate"],
         openapi_extra=wire_gate.CARRIED_OUT,
-        responses=wire.answers(wire_gate.FollowedAnswer),
+        responses=wire_gate.DONE,
     )
     async def carried_out(request: Request, audit_id: str) -> Response:
         """Notes that the decision was carried out; a disposition row follows."""

@@ -11,7 +11,7 @@ from serving.answering import as_json
 from serving.bodies import read_body
 from serving.once import key_of
 from serving.service import Service
-from serving.wire_histories import HISTORIES, HistoriesAnswer
+from serving.wire_histories import HISTORIES, TAKEN
 
 
 def add_histories(app: FastAPI, service: Service) -> None:
@@ -21,7 +21,7 @@ def add_histories(app: FastAPI, service: Service) -> None:
         "/v1/histories/{table}",
         tags=["histories"],
         openapi_extra=HISTORIES,
-        responses=wire.answers(HistoriesAnswer),
+        responses=TAKEN,
     )
     async def histories(request: Request, table: str) -> Response:
         """Keeps rows of a table: good ones go in while bad ones are refused; durable before it answers."""

@@ -7,10 +7,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from features.period import nearest
-from serving.bodies import MOST_LOTS, MOST_REASONS
-from serving.problems import MEDIA_TYPE, Problem
-from serving.queries import DECISIONS, FILTERS
-from serving.standing import OF_LOTS, SORTS
+from serving.problems import Problem
+from serving.standing import OF_LOTS
 
 Decision = Literal["release", "inspect", "hold", "cannot_assess"]
 CSV_COLUMNS = (
@@ -167,100 +165,6 @@ class ReadyAnswer(BaseModel):
 
     ready: bool
     checks: dict[str, dict[str, Any]]
-
-
-_RECORD = {
-    "type": "object",
-    "description": "A lot told with the call, by the canonical columns; further fields of lot are its attributes.",
-    "required": ["lot"],
-    "additionalProperties": False,
-    "properties": {
-        "lot": {
-            "type": "object",
-            "required": ["lot_id", "product_id", "produced_at"],
-            "properties": {
-                "lot_id": {"type": "string"},
-                "product_id": {"type": "string"},
-                "produced_at": {"type": "string", "format": "date-time"},
-            },
-        },
-        "measurements": {"type": "array", "items": {"type": "object"}},
-        "genealogy": {"type": "array", "items": {"type": "object"}},
-    },
-}
-SCORES = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["lots"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "lots": {
-                            "type": "array",
-                            "maxItems": MOST_LOTS,
-                            "items": {"anyOf": [{"type": "string"}, _RECORD]},
-                        },
-                        "as_of": {"type": ["string", "null"], "format": "date-time"},
-                        "reasons": {"type": "integer", "minimum": 0, "maximum": MOST_REASONS, "default": 0},
-                    },
-                }
-            }
-        },
-    }
-}
-PROMOTE = {
-    "requestBody": {
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {"reason": {"type": "string", "maxLength": 1000}},
-                }
-            }
-        }
-    }
-}
-
-
-def _asked(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
-
-
-_FILTERED: dict[str, dict[str, Any]] = {
-    "decision": {"type": "string", "enum": list(DECISIONS)},
-    "min_risk": {"type": "number", "minimum": 0, "maximum": 1},
-}
-LOTS = {
-    "parameters": [
-        *(_asked(name, f"only lots of this {name}", **_FILTERED.get(name, {"type": "string"})) for name in FILTERS),
-        _asked(
-            "sort",
-            "- before the name: the greatest first",
-            type="string",
-            enum=[*(f"-{name}" for name in SORTS), *SORTS],
-            default="-risk",
-        ),
-        _asked("limit", "lots a page", type="integer", minimum=1, maximum=1000, default=100),
-        _asked("cursor", "`next` of the page before, with the same filters and sort", type="string"),
-        _asked("format", "csv: all lots as CSV, like Accept: text/csv", type="string", enum=["json", "csv"]),
-    ]
-}
-LOT = {"parameters": [_asked("as_of", "what was known strictly before; absent: now", type="string")]}
-
-
-def answers(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    """For FastAPI: what a route answers, and that everything else is a problem."""
-    return {
-        200: {"model": model},
-        "default": {
-            "description": "A problem (RFC 9457)",
-            "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}},
-        },
-    }
 
 
 def version() -> str:

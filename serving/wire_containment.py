@@ -4,11 +4,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from features.record_rows import LONGEST
 from serving import wire
 from serving.containing import STATES
-from serving.once import LONGEST as LONGEST_KEY
 from serving.suspicion import MOST_NAMED
+from serving.wire_parts import ID, MOMENT, REASON, WRITES, answers, fields, here, link, posted, query
 
 Place = Literal["in_house", "shipped", "returned"]
 Why = Literal["returned", "uses", "shares", "cannot_exclude", "withdrawn"]
@@ -121,48 +120,33 @@ class ContainmentsAnswer(BaseModel):
     containments: list[Containment]
 
 
-def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
-
-
-_ID: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": LONGEST}
 SUSPECTS = {
     "parameters": [
-        _query("supplier_lot", "the supplier lot at fault; this or return", **_ID),
-        _query("return", "the return to start from; this or supplier_lot", **_ID),
-        _query("as_of", "what was known strictly before; absent: now", type="string"),
+        query("supplier_lot", "the supplier lot at fault; exactly one of this and return", ID),
+        query("return", "the return to start from; exactly one of this and supplier_lot", ID),
+        query("as_of", "what was known strictly before, not in the future; absent: now", MOMENT),
     ]
 }
-LIST = {"parameters": [_query("state", "which", type="string", enum=list(STATES), default="open")]}
-_ONCE = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "the same key gets the same answer, and what it did is done once",
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
-}
-_REASON = {"type": "string", "minLength": 1, "maxLength": 2000, "pattern": r"\S"}
-
-
-def _body(*required: str, **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": required, "additionalProperties": False, "properties": properties}
-
-
-def _posted(schema: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "parameters": [_ONCE],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-    }
-
-
-_LOTS = {"type": "array", "minItems": 1, "maxItems": MOST_NAMED, "items": {"type": "string"}}
-OPEN = _posted(
+LIST = {"parameters": [query("state", "which", {"type": "string", "enum": list(STATES), "default": "open"})]}
+_LOTS = {"type": "array", "minItems": 1, "maxItems": MOST_NAMED, "uniqueItems": True, "items": ID}
+OPEN = posted(
     {
         "oneOf": [
-            _body("supplier_lot", "reason", supplier_lot=_ID, reason=_REASON),
-            _body("return", "reason", **{"return": _ID}, reason=_REASON),
-            _body("lots", "reason", lots=_LOTS, reason=_REASON),
+            fields("supplier_lot", "reason", supplier_lot=ID, reason=REASON),
+            fields("return", "reason", **{"return": ID}, reason=REASON),
+            fields("lots", "reason", lots=_LOTS, reason=REASON),
         ]
     }
 )
-CLOSE = _posted(_body("reason", reason=_REASON))
+CLOSE = posted(fields("reason", reason=REASON))
+_UNKNOWN = ("unknown_supplier_lot", "unknown_return")
+_OPENED = {"closed": link("closed", {"containment_id": "/id"})}
+_LISTED = {"closed": link("closed", {"containment_id": "/containments/0/id"})}
+_FOLLOWED = {
+    "opened": link("opened", body={"supplier_lot": here("/supplier_lots/0/supplier_lot_id"), "reason": "a call"}),
+    "lot": link("lot", {"lot_id": "/lots/0/lot_id"}),
+}
+SUSPECTED = answers(ContainmentAnswer, "invalid_request", "future_as_of", "not_ready", *_UNKNOWN, links=_FOLLOWED)
+LISTED = answers(ContainmentsAnswer, "invalid_request", "not_recorded", links=_LISTED)
+OPENED = answers(RecordedContainment, *WRITES, *_UNKNOWN, "unknown_lot", "not_ready", links=_OPENED)
+CLOSED = answers(RecordedContainment, *WRITES, "unknown_containment", "containment_closed")

@@ -5,11 +5,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from features.decision import HOLD, INSPECT, RELEASE
-from features.record_rows import LONGEST
 from serving import wire
 from serving.followed import ACTIONS
 from serving.gate_calls import MOST
-from serving.once import LONGEST as LONGEST_KEY
+from serving.wire_parts import ID, REASON, WRITES, Told, answers, fields, link, posted
+from serving.wire_scores import CALL, LOTS_OF_CALL
 
 FIELDS = {"override": ("decision", "reason", "lot_id"), "carried_out": ("action", "found", "lot_id")}
 """What bodies may have."""
@@ -101,40 +101,29 @@ class FollowedAnswer(BaseModel):
     disposition: dict[str, Any] | None
 
 
-_ID = {"type": "string", "minLength": 1, "maxLength": LONGEST}
-_LOTS = wire.SCORES["requestBody"]["content"]["application/json"]["schema"]  # type: ignore[index]
-_ONCE = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "the same key gets the same answer, and what it did is done once",
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
-}
-
-
-def _body(schema: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "parameters": [_ONCE],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-    }
-
-
-def _object(required: list[str], **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": required, "additionalProperties": False, "properties": properties}
-
-
-_SEVERAL = {**_LOTS, "properties": {**_LOTS["properties"]}}
-_SEVERAL["properties"]["lots"] = {**_LOTS["properties"]["lots"], "minItems": 1, "maxItems": MOST}
-GATE = _body({"oneOf": [_object(["lot_id"], lot_id=_ID), _SEVERAL]})
-_REASON = {"type": "string", "minLength": 1, "maxLength": 2000}
-OVERRIDE = _body(
-    _object(
-        ["decision", "reason"],
-        decision={"type": "string", "enum": [RELEASE, INSPECT, HOLD]},
-        reason=_REASON,
-        lot_id=_ID,
-    )
+_MANY: Told = {**CALL, "properties": {**CALL["properties"], "lots": {**LOTS_OF_CALL, "minItems": 1, "maxItems": MOST}}}
+GATE = posted({"oneOf": [fields("lot_id", lot_id=ID), _MANY]}, example={"lot_id": "L000700"})
+OVERRIDE = posted(
+    fields(
+        "decision", "reason", decision={"type": "string", "enum": [RELEASE, INSPECT, HOLD]}, reason=REASON, lot_id=ID
+    ),
+    example={"decision": "release", "reason": "measured again by two people: the gauge was wrong"},
 )
-CARRIED_OUT = _body(
-    _object([], action={"type": "string", "enum": list(ACTIONS)}, found={"enum": [0, 1, None]}, lot_id=_ID)
+CARRIED_OUT = posted(
+    fields(
+        action={"type": "string", "enum": list(ACTIONS)},
+        found={
+            "enum": [0, 1, None],
+            "description": "of an inspection, and of nothing else: 1: it found the lot failing",
+        },
+        lot_id=ID,
+    ),
+    example={"action": "inspected", "found": 0},
 )
+_FOLLOWS = (*WRITES, "unknown_decision", "unknown_lot")
+_NAMED = {name: link(name, {"audit_id": "/audit_id"}) for name in ("decision", "override", "carried_out")}
+_OF = {"decision": link("decision", {"audit_id": "/of"}), "carried_out": link("carried_out", {"audit_id": "/of"})}
+GATED = answers(GateAnswer, *WRITES, "too_many_lots", "future_as_of", "not_ready", links=_NAMED)
+DECIDED = answers(DecisionAnswer, "invalid_request", "unknown_decision", "not_recorded")
+OVERRIDDEN = answers(FollowedAnswer, *_FOLLOWS, "not_authorised", links=_OF)
+DONE = answers(FollowedAnswer, *_FOLLOWS, "not_decided", links=_OF)

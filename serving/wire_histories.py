@@ -1,11 +1,10 @@
 """The wire shapes of rows that arrive, as the OpenAPI document tells them."""
 
-from typing import Any
-
 from pydantic import BaseModel
 
 from features.contracts import TABLES
 from serving.arriving import MOST_ROWS
+from serving.wire_parts import WRITES, Told, answers, fields, posted
 
 
 class RefusedRow(BaseModel):
@@ -24,7 +23,18 @@ class HistoriesAnswer(BaseModel):
     waiting: int
 
 
-HISTORIES: dict[str, Any] = {
+_ROWS: Told = {
+    "type": "array",
+    "maxItems": MOST_ROWS,
+    "items": {
+        "anyOf": [
+            {"type": "object", "description": "A row, by the canonical columns of its table."},
+            {"description": "Anything else is refused in its place, and the good rows go in."},
+        ]
+    },
+}
+_BODY = posted(fields("rows", rows=_ROWS), example={"rows": [{"lot_id": "L000120", "shipped_at": "2026-11-01"}]})
+HISTORIES: Told = {
     "parameters": [
         {
             "name": "table",
@@ -33,26 +43,14 @@ HISTORIES: dict[str, Any] = {
             "description": "a canonical table",
             "schema": {"type": "string", "enum": list(TABLES)},
         },
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "the same key and body: the same answer, and nothing is done twice",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[ -~]+$"},
-        },
+        *_BODY["parameters"],
     ],
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["rows"],
-                    "additionalProperties": False,
-                    "properties": {"rows": {"type": "array", "maxItems": MOST_ROWS, "items": {"type": "object"}}},
-                }
-            },
+            **_BODY["requestBody"]["content"],
             "application/x-ndjson": {"schema": {"type": "string", "description": "a row a line"}},
         },
     },
 }
+TAKEN = answers(HistoriesAnswer, *WRITES, "not_found", "too_many_rows", "not_ready")

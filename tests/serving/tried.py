@@ -1,0 +1,134 @@
+"""The API tried by schemathesis, by its own OpenAPI document: all checks, all phases, with a key of one role."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import time_ns
+from typing import Any
+
+from features.database import open_database
+from features.site import read_site
+from serving.keys import create
+from serving.migrate import migrate
+from serving.roles import ROLE_NAMES
+
+ROOT = Path(__file__).parents[2]
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+_PROMOTE = "POST /v1/models/{version}/promote"
+_SETTINGS = """
+seed = {seed}
+workers = {workers}
+hooks = "tests.serving.past_moments"
+continue-on-failure = true
+headers = {{ Authorization = "Bearer ${{LOTRISK_TRIED_KEY}}" }}
+
+[auth.openapi.bearerAuth]
+bearer = "${{LOTRISK_TRIED_KEY}}"
+
+[generation]
+max-examples = {examples}
+database = "none"
+
+[checks]
+enabled = true
+
+[phases.stateful]
+max-steps = 10
+
+# Exactly one of two parameters, and a cursor that this route gave: rules about more than one value, or about what was
+# answered before, which no schema of a query can say. Such calls are well-formed, and refused.
+[[operations]]
+include-name = ["GET /v1/containment", "GET /v1/lots"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "403", "404", "422"]
+
+# Each takes a process and seconds: MLflow.
+[[operations]]
+include-name = "{promote}"
+generation.max-examples = {promotions}
+{promoting}
+"""
+_ONLY_EXAMPLES = "phases.coverage.enabled = false\nphases.fuzzing.enabled = false\nphases.stateful.enabled = false"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What schemathesis did with one key. `checks`: how often each was made; `said`: what it printed."""
+
+    role: str
+    operations: int
+    cases: int
+    checks: Counter[str]
+    statuses: Counter[int]
+    failures: int
+    said: str
+
+
+def keys_for(folder: Path) -> dict[str, str]:
+    """A key of each role for a site that is not served yet, without a limit that a test would meet."""
+    site = read_site(folder, os.environ)
+    migrate(site.database_url)
+    engine = open_database(site.database_url)
+    now = time_ns() // 1000
+    try:
+        return {
+            role: create(engine, role=role, name=role, actor="a test", now=now, calls_per_second=1e6)[1]
+            for role in ROLE_NAMES
+        }
+    finally:
+        engine.dispose()
+
+
+def try_out(
+    url: str, folder: Path, *, role: str, key: str, examples: int, seed: int, promotions: int = 0, workers: int = 1
+) -> Tried:
+    """Runs schemathesis against the service at `url`; its reports stand in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings, events = folder / f"{role}.toml", folder / f"{role}.ndjson"
+    text = _SETTINGS.format(
+        seed=seed,
+        examples=examples,
+        workers=workers,
+        promote=_PROMOTE,
+        promotions=max(1, promotions),
+        promoting="" if promotions else _ONLY_EXAMPLES,
+    )
+    settings.write_text(text, encoding="utf-8")
+    command = [Path(sys.executable).with_name("schemathesis"), "--config-file", settings, "run", f"{url}/openapi.json"]
+    command += ["--no-color", "--phases", ",".join(PHASES), "--report", "ndjson", "--report-ndjson-path", events]
+    env = {**os.environ, "LOTRISK_TRIED_KEY": key, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [str(one) for one in command], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode in (0, 1), said
+    return _read(role, events, said)
+
+
+def _read(role: str, events: Path, said: str) -> Tried:
+    checks, statuses, labels = Counter[str](), Counter[int](), set[str]()
+    cases = failures = 0
+    for recorder in _recorders(events):
+        if " /" in (label := recorder["label"]):
+            labels.add(label)
+        for made in recorder.get("checks", {}).values():
+            cases += 1
+            for check in made:
+                checks[check["name"]] += 1
+                failures += check["status"] == "failure"
+        for told in recorder.get("interactions", {}).values():
+            if response := told.get("response"):
+                statuses[response["status_code"]] += 1
+    return Tried(role, len(labels), cases, checks, statuses, failures, said)
+
+
+def _recorders(events: Path) -> Iterator[Any]:
+    with events.open(encoding="utf-8") as lines:
+        for line in lines:
+            event = json.loads(line)
+            if "ScenarioFinished" in event:
+                yield event["ScenarioFinished"]["recorder"]
