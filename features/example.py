@@ -88,6 +88,30 @@ cost_of_hold = 1500.0
 # stale_tables = {}                  # … or older than its own limit, like { returns = "7d" }; any table
 # calls_per_second = 1000            # that one key may make, unless it was made with its own limit
 
+# [gate]                             # POST /v1/gate: may this lot ship
+# stands_for = "24h"                 # an answer stands at most so long
+# calibrated_for = "400d"            # after the training cut of the model; then it cannot assess
+# expects = ["genealogy", "measurements"]   # tables of which every lot should have rows
+
+# [gate.rules]                       # before the model, and whatever it says; action: hold, inspect or off
+# out_of_specification = { action = "hold" }
+# blocked_supplier_lot = { action = "hold", column = "status", values = ["blocked"] }     # of supplier_lots
+# open_containment = { action = "hold" }
+# customer_hold = { action = "hold", column = "hold", values = ["1", "true", "yes"] }     # of customers
+# overdue_inspection = { action = "inspect", after = "10d" }   # from receipt to inspection; absent: never overdue
+
+# [gate.degraded]                    # instead of cannot_assess where the model cannot answer: inspect or hold, by state
+# stale_history = "inspect"
+
+# [gate.authority]                   # who may overrule which decisions: low, medium, high by risk, unknown where it
+#                                    # could not be assessed, rule where a rule held the lot. Other roles: none
+# quality = ["low", "medium", "high", "unknown"]
+# admin = ["low", "medium", "high", "unknown", "rule"]
+
+# [gate.risk_classes]                # the risks from which a lot is of medium and of high risk
+# medium = 0.1
+# high = 0.3
+
 # [decision.tier.A]                  # costs for customers of tier A, in the table customers; the others as above
 # cost_of_escape = 40000.0
 """

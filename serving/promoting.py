@@ -19,6 +19,8 @@ _FAULTS = {
 
 def promote_apart(site: Site, version: str, *, reason: str, actor: str, now: int) -> str | None:
     """Makes a version the champion in a process of its own: MLflow takes seconds to import. Problem where it fails."""
+    if not (version.isascii() and version.isdigit()):  # told at once: no registry has such a version
+        raise Problem("unknown_version", f"{version[:40]} is no version; GET /v1/models lists them")
     try:
         with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
             return pool.submit(_promote, site, version, reason, Record(site.database_url, actor, now)).result()

@@ -10,6 +10,7 @@ from features.period import nearest
 from serving.problems import Problem
 from serving.standing import OF_LOTS
 
+LONGEST_REASON = 1000  # characters, of a promotion
 Decision = Literal["release", "inspect", "hold", "cannot_assess"]
 CSV_COLUMNS = (
     "lot_id", *OF_LOTS, "quantity", "produced_at", "shipped_at", "risk", "expected_cost", "decision", "warnings",
@@ -198,4 +199,6 @@ def reason_of(sent: Any) -> str:
     """Why a version is promoted, from the body."""
     if not isinstance(sent, dict) or set(sent) - {"reason"} or not isinstance(sent.get("reason", ""), str):
         raise Problem("invalid_request", 'the body must be nothing or {"reason": text}')
-    return str(sent.get("reason", ""))[:1000]
+    if len(reason := str(sent.get("reason", ""))) > LONGEST_REASON:
+        raise Problem("invalid_request", f"reason has {len(reason)} characters; it may have {LONGEST_REASON}")
+    return reason

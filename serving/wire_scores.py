@@ -29,7 +29,9 @@ CALL = fields(
     reasons={"type": "integer", "minimum": 0, "maximum": MOST_REASONS, "default": 0},
 )
 SCORES = posted(CALL, once=False, example={"lots": ["L000700"], "reasons": 3})
-_PROMOTION = fields(reason={"type": "string", "maxLength": 1000, "example": "better since the new resin"})
+_PROMOTION = fields(
+    reason={"type": "string", "maxLength": wire.LONGEST_REASON, "example": "better since the new resin"}
+)
 PROMOTE = posted(_PROMOTION, once=False, required=False)
 
 _TEXT: Told = {"type": "string"}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import pytest
 
 from features.contracts import TABLES
 from features.example import EXAMPLE
+from features.gate import CAREFUL
+from features.gate_settings import STATES, GateSettings
+from features.gate_words import RULES
 from features.settings import STEADY, DecisionSettings, ServingSettings, SiteSettings
 from features.warnings import CODES
 from serving.app import create_app
 from serving.metrics import Metrics
 from serving.problems import PROBLEMS
+from serving.roles import ROLE_NAMES
 from serving.score_log import MAX_BYTES, MAX_ROWS
 from serving.service import HISTORY
 from tests.small_site import write_site
@@ -118,6 +123,48 @@ def test_every_setting_of_the_decision_is_in_operations() -> None:
         if isinstance(field.default, str | int | float):
             shown = float(field.default) if field.annotation is float else field.default
             assert told[name][0].strip("`") == str(shown), name
+
+
+def test_every_setting_of_the_gate_is_in_operations() -> None:
+    default = GateSettings()
+    told = settings_told("gate")
+    assert list(told) == list(GateSettings.model_fields)
+    for name in ("stands_for", "calibrated_for"):
+        assert told[name][0].strip("`") == getattr(default, name)
+    assert toml(told["expects"][0]) == default.expects
+    assert toml(told["degraded"][0]) == default.degraded == {}
+
+
+def test_every_part_of_the_gates_settings_is_in_operations_with_its_default() -> None:
+    default = GateSettings()
+    rules = {name: toml(cells[0]) for name, cells in settings_told("gate.rules").items()}
+    assert rules == default.rules.model_dump(exclude_none=True)
+    authority = {role: toml(cells[0]) for role, cells in settings_told("gate.authority").items()}
+    assert authority == {role: default.authority.get(role, []) for role in ROLE_NAMES}
+    classes = {name: toml(cells[0]) for name, cells in settings_told("gate.risk_classes").items()}
+    assert classes == default.risk_classes.model_dump()
+
+
+@pytest.mark.parametrize("told", [of_route(API, "POST /v1/gate"), section(OPERATIONS, "The gate")], ids=["api", "ways"])
+def test_every_rule_and_state_of_the_gate_is_told(told: str) -> None:
+    assert list(rows(table(told, "rule"))) == list(RULES)
+    assert list(rows(table(told, "state"))) == list(STATES)
+
+
+def test_every_answer_of_the_gate_says_what_a_line_does() -> None:
+    assert set(CAREFUL) == set(rows(table(section(OPERATIONS, "The gate"), "answer")))
+
+
+def table(text: str, first: str) -> str:
+    """The table whose first column is called so."""
+    found = re.search(rf"^\| {first} \|.*?(?=^$|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"no table of {first}"
+    return found[0]
+
+
+def toml(cell: str) -> object:
+    """A value as it stands in a cell."""
+    return tomllib.loads(f"value = {cell.strip('`')}")["value"]
 
 
 def test_the_tables_that_stale_after_is_about_are_named_wherever_it_is_explained() -> None:

@@ -1,5 +1,6 @@
 """What `lotrisk.toml` says, what it leaves to defaults, and how a wrong one is refused."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from features.asof import DAY, HOUR
 from features.errors import SettingsError
 from features.example import EXAMPLE, write_example
+from features.gate_settings import GateSettings
 from features.rules import Costs
 from features.settings import Settings
 from features.site import Site, read_site
@@ -205,7 +207,16 @@ def _is_setting(line: str) -> bool:
 
 
 def test_the_example_explains_every_setting() -> None:
-    for section in Settings.model_fields.values():
+    for of, section in Settings.model_fields.items():
         fields = getattr(section.annotation, "model_fields", {})
         for name, field in fields.items():
-            assert f"{field.alias or name} = " in EXAMPLE or f"[decision.{name}." in EXAMPLE
+            assert f"{field.alias or name} = " in EXAMPLE or f"[{of}.{name}" in EXAMPLE
+
+
+def test_the_example_shows_the_gate_as_it_is_without_it() -> None:
+    shown = EXAMPLE.partition("# [gate] ")[2].partition("# [decision.tier")[0]
+    lines = ["# [gate]", *shown.splitlines()[1:]]
+    said = tomllib.loads("\n".join(line.removeprefix("# ") for line in lines if _is_setting(line)))["gate"]
+    assert said.pop("degraded") == {"stale_history": "inspect"}
+    assert said["rules"]["overdue_inspection"].pop("after") == "10d"
+    assert said == GateSettings().model_dump(exclude_none=True, exclude={"degraded"})

@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import time_ns
 from typing import Any
 
 from features.database import open_database
+from features.reading import read_histories
 from features.site import read_site
 from serving.keys import create
 from serving.migrate import migrate
@@ -46,13 +47,21 @@ max-steps = 10
 include-name = ["GET /v1/containment", "GET /v1/lots"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "403", "404", "422"]
 
-# Each takes a process and seconds: MLflow.
+# Each takes a process of its own and seconds: MLflow. None in the suite.
 [[operations]]
 include-name = "{promote}"
+enabled = {promoting}
 generation.max-examples = {promotions}
-{promoting}
+request-timeout = 120
+
+[parameters]
+{parameters}
+
+[dictionaries]
+{dictionaries}
 """
-_ONLY_EXAMPLES = "phases.coverage.enabled = false\nphases.fuzzing.enabled = false\nphases.stateful.enabled = false"
+_KNOWN = {"lot_id": "lot", "supplier_lot": "supplier_lot", "return": "return"}
+"""Parameters, by the ids that the histories have for them: half of the values are such, or most answers were 404."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Tried:
     checks: Counter[str]
     statuses: Counter[int]
     failures: int
+    passed: bool
     said: str
 
 
@@ -83,8 +93,23 @@ def keys_for(folder: Path) -> dict[str, str]:
         engine.dispose()
 
 
+def known_ids(folder: Path) -> dict[str, list[str]]:
+    """For parameters: a few ids that the histories of the site have, and versions that it has."""
+    histories = read_histories(read_site(folder, os.environ), now=time_ns() // 1000).histories
+    return {name: list(histories.ids[kind].texts[:20]) for name, kind in _KNOWN.items()} | {"version": ["1", "2"]}
+
+
 def try_out(
-    url: str, folder: Path, *, role: str, key: str, examples: int, seed: int, promotions: int = 0, workers: int = 1
+    url: str,
+    folder: Path,
+    *,
+    role: str,
+    key: str,
+    known: Mapping[str, Sequence[str]],
+    examples: int,
+    seed: int,
+    promotions: int = 0,
+    workers: int = 1,
 ) -> Tried:
     """Runs schemathesis against the service at `url`; its reports stand in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +120,11 @@ def try_out(
         workers=workers,
         promote=_PROMOTE,
         promotions=max(1, promotions),
-        promoting="" if promotions else _ONLY_EXAMPLES,
+        promoting=str(promotions > 0).lower(),
+        parameters="\n".join(f'"{name}" = {{ dictionary = "{name}", probability = 0.5 }}' for name in known),
+        dictionaries="\n".join(
+            f'"{name}" = {{ values = {json.dumps(list(values))} }}' for name, values in known.items()
+        ),
     )
     settings.write_text(text, encoding="utf-8")
     command = [Path(sys.executable).with_name("schemathesis"), "--config-file", settings, "run", f"{url}/openapi.json"]
@@ -105,11 +134,12 @@ def try_out(
         [str(one) for one in command], cwd=folder, env=env, capture_output=True, text=True, check=False
     )
     said = done.stdout + done.stderr
-    assert done.returncode in (0, 1), said
-    return _read(role, events, said)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(said)
+    return _read(role, events, passed=done.returncode == 0, said=said)
 
 
-def _read(role: str, events: Path, said: str) -> Tried:
+def _read(role: str, events: Path, *, passed: bool, said: str) -> Tried:
     checks, statuses, labels = Counter[str](), Counter[int](), set[str]()
     cases = failures = 0
     for recorder in _recorders(events):
@@ -123,7 +153,7 @@ def _read(role: str, events: Path, said: str) -> Tried:
         for told in recorder.get("interactions", {}).values():
             if response := told.get("response"):
                 statuses[response["status_code"]] += 1
-    return Tried(role, len(labels), cases, checks, statuses, failures, said)
+    return Tried(role, len(labels), cases, checks, statuses, failures, passed, said)
 
 
 def _recorders(events: Path) -> Iterator[Any]:
