@@ -3,7 +3,7 @@
 The layer of access answers before every route: that a key is wanted, and its problems, are told here, by the roles.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -67,11 +67,17 @@ def _completed(made: dict[str, Any]) -> dict[str, Any]:
     schemas["ProblemDetails"] = ProblemDetails.model_json_schema()
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for path, item in made["paths"].items():
+    for _, (method, path, operation) in operations_of(made):
+        _complete(operation, method, path)
+    return made
+
+
+def operations_of(document: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str, dict[str, Any]]]]:
+    """By id: method, path, and what is said of it."""
+    for path, item in document["paths"].items():
         for method in _METHODS:
             if method in item:
-                _complete(item[method], method.upper(), path)
-    return made
+                yield item[method]["operationId"], (method.upper(), path, item[method])
 
 
 def _complete(operation: dict[str, Any], method: str, path: str) -> None:

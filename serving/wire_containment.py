@@ -138,7 +138,7 @@ OPEN = posted(
         ]
     }
 )
-CLOSE = posted(fields("reason", reason=REASON))
+CLOSE = posted(fields("reason", reason=REASON), example={"reason": "the welds hold, see 8D-2211"})
 _UNKNOWN = ("unknown_supplier_lot", "unknown_return")
 _OPENED = {"closed": link("closed", {"containment_id": "/id"})}
 _LISTED = {"closed": link("closed", {"containment_id": "/containments/0/id"})}

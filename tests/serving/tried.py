@@ -40,6 +40,7 @@ enabled = true
 
 [phases.stateful]
 max-steps = 10
+generation.max-examples = {stateful}
 
 # Exactly one of two parameters, and a cursor that this route gave: rules about more than one value, or about what was
 # answered before, which no schema of a query can say. Such calls are well-formed, and refused.
@@ -60,19 +61,25 @@ request-timeout = 120
 [dictionaries]
 {dictionaries}
 """
-_KNOWN = {"lot_id": "lot", "supplier_lot": "supplier_lot", "return": "return"}
-"""Parameters, by the ids that the histories have for them: half of the values are such, or most answers were 404."""
+_KNOWN = {
+    "lot_id": ("lot", "lots"),
+    "supplier_lot": ("supplier_lot", "supplier_lots"),
+    "return": ("return", "returns"),
+}
+"""Parameters, with the id and the table of half of their values: without such most answers were 404."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What schemathesis did with one key. `checks`: how often each was made; `said`: what it printed."""
+    """What schemathesis did with one key. `checks`: how often each was made; `followed`: operations that a link led to
+    with an answer that is no problem; `said`: what it printed."""
 
     role: str
     operations: int
     cases: int
     checks: Counter[str]
     statuses: Counter[int]
+    followed: Counter[str]
     failures: int
     passed: bool
     said: str
@@ -96,7 +103,9 @@ def keys_for(folder: Path) -> dict[str, str]:
 def known_ids(folder: Path) -> dict[str, list[str]]:
     """For parameters: a few ids that the histories of the site have, and versions that it has."""
     histories = read_histories(read_site(folder, os.environ), now=time_ns() // 1000).histories
-    return {name: list(histories.ids[kind].texts[:20]) for name, kind in _KNOWN.items()} | {"version": ["1", "2"]}
+    return {
+        name: histories.ids[kind].decode(histories[table][f"{kind}_id"][:20]) for name, (kind, table) in _KNOWN.items()
+    } | {"version": ["1", "2"]}
 
 
 def try_out(
@@ -117,6 +126,7 @@ def try_out(
     text = _SETTINGS.format(
         seed=seed,
         examples=examples,
+        stateful=max(10, examples),
         workers=workers,
         promote=_PROMOTE,
         promotions=max(1, promotions),
@@ -140,7 +150,7 @@ def try_out(
 
 
 def _read(role: str, events: Path, *, passed: bool, said: str) -> Tried:
-    checks, statuses, labels = Counter[str](), Counter[int](), set[str]()
+    checks, statuses, followed, labels = Counter[str](), Counter[int](), Counter[str](), set[str]()
     cases = failures = 0
     for recorder in _recorders(events):
         if " /" in (label := recorder["label"]):
@@ -150,10 +160,13 @@ def _read(role: str, events: Path, *, passed: bool, said: str) -> Tried:
             for check in made:
                 checks[check["name"]] += 1
                 failures += check["status"] == "failure"
-        for told in recorder.get("interactions", {}).values():
+        for case, told in recorder.get("interactions", {}).items():
             if response := told.get("response"):
                 statuses[response["status_code"]] += 1
-    return Tried(role, len(labels), cases, checks, statuses, failures, passed, said)
+                sent = recorder["cases"][case]
+                if sent["is_transition_applied"] and response["status_code"] == 200:
+                    followed[f"{sent['value']['method']} {sent['value']['path']}"] += 1
+    return Tried(role, len(labels), cases, checks, statuses, followed, failures, passed, said)
 
 
 def _recorders(events: Path) -> Iterator[Any]:
