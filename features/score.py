@@ -48,7 +48,7 @@ class Scored:
     nothing can be assessed; `propensity`: the probability with which the decision was taken, 1 but where some lots are
     released by chance. `risk_low`, `risk_high`: between them lies the own probability of nine in ten lots of this risk,
     NaN where that is not known. `vectors`: what the model saw, float64, shape (lots, features) in the card's order;
-    without a model (lots, 0).
+    without a model (lots, 0). `asked`: the lots' own rows that it was made of; None for more than `CHUNK` lots.
     """
 
     version: str
@@ -64,6 +64,7 @@ class Scored:
     warnings: Warnings
     features_as_of: Array
     vectors: Array
+    asked: Asked | None = field(default=None, repr=False, compare=False)
 
 
 def open_lots(histories: Histories, rules: Rules, as_of: int) -> list[str]:
@@ -159,6 +160,7 @@ def _by_model(
         warnings,
         features_as_of(histories, judged.as_of),
         matrix,
+        asked,
     )
 
 
@@ -187,6 +189,7 @@ def _by_rate(scorer: Scorer, histories: Histories, policy: Policy, judged: Judge
         warnings_of(scorer, asked, histories, policy.rules, policy.stale, nothing),
         features_as_of(histories, judged.as_of),
         nothing,
+        asked,
     )
 
 
@@ -217,7 +220,7 @@ def _joined(parts: list[Scored]) -> Scored:
     """Several results as one."""
     first = vars(parts[0])
     columns: dict[str, Any] = {"version": first["version"]}
-    for name in list(first)[1:]:
+    for name in list(first)[1:-1]:
         values = [vars(part)[name] for part in parts]
         columns[name] = np.concatenate(values) if isinstance(first[name], np.ndarray) else list(chain(*values))
     return Scored(**columns)

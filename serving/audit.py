@@ -37,6 +37,8 @@ SALTED = "salted"
 """In a body, put there by `append`: its salted texts. Whoever words a reason cannot make one up."""
 _LOOKS_SALTED = re.compile(rf"{SALTED}:[0-9a-f]{{128}}")
 _COLUMNS = (AUDIT.c.seq, AUDIT.c.at, AUDIT.c.kind, AUDIT.c.actor, AUDIT.c.body, AUDIT.c.previous, AUDIT.c.hash)
+_LAST = sa.select(AUDIT.c.seq, AUDIT.c.at, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
+_ADD = AUDIT.insert()
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,12 @@ def append(connection: sa.Connection, *, kind: str, actor: str, body: dict[str, 
     if looks := set(_LOOKS_SALTED.findall(told)):
         kept = connection.execute(sa.select(SALTS.c.hash).where(SALTS.c.hash.in_(looks))).scalars()
         told = body_text({**body, SALTED: sorted(kept)})
-    last = connection.execute(
-        sa.select(AUDIT.c.seq, AUDIT.c.at, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
-    ).one_or_none()
+    last = connection.execute(_LAST).one_or_none()
     seq, previous = (1, FIRST) if last is None else (last.seq + 1, last.hash)
     moment = at if last is None else max(at, last.at)
     found = hash_of(seq, moment, kind, actor, told, previous)
     row = {"seq": seq, "at": moment, "kind": kind, "actor": actor, "body": told, "previous": previous, "hash": found}
-    connection.execute(AUDIT.insert().values(**row))
+    connection.execute(_ADD, row)
     return Entry(seq, moment, kind, actor, json.loads(told), previous, found)
 
 

@@ -12,12 +12,16 @@ import sqlalchemy as sa
 from features.containment import Scope
 from serving.tables import CONTAINMENTS
 
+_OPEN = (
+    sa.select(CONTAINMENTS.c.id, CONTAINMENTS.c.scope)
+    .where(CONTAINMENTS.c.closed_at.is_(None))
+    .order_by(CONTAINMENTS.c.id)
+)
+
 
 def open_scopes(connection: sa.Connection) -> list[Scope]:
     """What the open containments hold, the oldest first."""
-    row = CONTAINMENTS.c
-    asked = sa.select(row.id, row.scope).where(row.closed_at.is_(None)).order_by(row.id)
-    return [scope_of(number, text) for number, text in connection.execute(asked)]
+    return [scope_of(number, text) for number, text in connection.execute(_OPEN)]
 
 
 def scopes_of(connection: sa.Connection, ids: Sequence[int]) -> list[Scope]:

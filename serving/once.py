@@ -12,6 +12,11 @@ from serving.tables import ANSWERS
 
 KEPT = 30 * DAY
 LONGEST = 200  # characters of a key
+# Made once: to make a statement takes SQLAlchemy longer than SQLite takes to answer it.
+_GIVEN = sa.select(ANSWERS.c.request, ANSWERS.c.answer).where(
+    ANSWERS.c.scope == sa.bindparam("scope"), ANSWERS.c.key == sa.bindparam("key")
+)
+_KEEP = ANSWERS.insert()
 
 
 def key_of(header: str | None) -> str | None:
@@ -30,8 +35,7 @@ def request_hash(body: bytes) -> str:
 
 def given(connection: sa.Connection, scope: str, key: str, request: str) -> dict[str, Any] | None:
     """The answer that was given under this key; None: none was. Problem `idempotency_conflict` for another request."""
-    asked = sa.select(ANSWERS.c.request, ANSWERS.c.answer).where(ANSWERS.c.scope == scope, ANSWERS.c.key == key)
-    found = connection.execute(asked).one_or_none()
+    found = connection.execute(_GIVEN, {"scope": scope, "key": key}).one_or_none()
     if found is None:
         return None
     if found.request != request:
@@ -45,7 +49,7 @@ def keep_answer(
 ) -> None:
     """Keeps the answer, inside `writing`: with what it did, or not at all. Keys of a month ago make room."""
     told = json.dumps(answer, separators=(",", ":"), allow_nan=False)
-    connection.execute(ANSWERS.insert().values(scope=scope, key=key, request=request, answer=told, at=at))
+    connection.execute(_KEEP, {"scope": scope, "key": key, "request": request, "answer": told, "at": at})
 
 
 def forget(connection: sa.Connection, *, now: int) -> None:

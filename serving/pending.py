@@ -22,12 +22,19 @@ _ABOUT = {
     "measurements": "lot_id",
     "genealogy": "lot_id",
     "shipments": "lot_id",
+    "dispositions": "lot_id",
     "supplier_lots": "supplier_lot_id",
     "inspections": "supplier_lot_id",
     "customers": "customer_id",
 }
 """Tables that a rule or a lot's own features look at, and whom a row of each is about."""
 _MOST = 2000  # rows; more than come in the two seconds until they count are about everybody
+_ASKED = (
+    sa.select(ARRIVALS.c.id, ARRIVALS.c.version, ARRIVALS.c.table, ARRIVALS.c.row)
+    .where(ARRIVALS.c.id > sa.bindparam("after"), ARRIVALS.c.table.in_(tuple(_ABOUT)))
+    .order_by(ARRIVALS.c.id)
+    .limit(_MOST + 1)
+)
 
 
 @dataclass(frozen=True)
@@ -45,12 +52,10 @@ Pending = Sequence[Row]
 
 def pending(connection: sa.Connection, after: int) -> Pending:
     """The rows with a number above `after`, the highest that the histories stand on."""
-    row = ARRIVALS.c
-    asked = sa.select(row.id, row.version, row.table, row.row).where(row.id > after, row.table.in_(tuple(_ABOUT)))
     found: list[Row] = []
-    for number, version, table, told in connection.execute(asked.order_by(row.id).limit(_MOST + 1)):
-        # One that is folded meanwhile says no more whom it is about: it is about everybody, as are too many.
-        about = "" if told is None or len(found) == _MOST else str(from_json(told)[_ABOUT[table]])
+    for number, version, table, told in connection.execute(_ASKED, {"after": after}):
+        # A row that is folded meanwhile, or a deletion by another key, does not say whom it is about: everybody.
+        about = "" if told is None or len(found) == _MOST else str(from_json(told).get(_ABOUT[table], ""))
         found.append(Row(number, bytes(version), table, about))
     return found
 

@@ -14,14 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from features.asof import Array
-from features.database import (
-    check_writable,
-    database_fault,
-    database_name,
-    is_of_a_row,
-    open_database,
-    reached,
-)
+from features.database import check_writable, database_fault, database_name, is_of_a_row, open_database, reached
 from features.errors import LotRiskError
 from serving.migrate import migrate
 from serving.score_queue import Put, Queue
@@ -36,7 +29,9 @@ _EVERY = 0.2  # seconds between two transactions
 _LOOK_EVERY = 1.0  # seconds between two looks at an idle database
 _LONGEST_PAUSE = 2.0  # seconds between two tries while it refuses
 _SILENT = 3.0  # seconds without an answer after which it counts as gone
-_TOGETHER = 5000  # rows in a transaction; others wait a quarter of a second for it
+_TOGETHER = 5000  # rows that are made ready together
+_AT_ONCE = 500  # rows in a transaction: SQLite has one writer at a time, and the gate's decisions wait for it
+_TURN = 0.005  # seconds between two, in which one who waits gets its turn
 _ROW_BYTES = 300  # of a row without its vector
 _CHUNK = 5000  # rows that are read at once
 
@@ -77,6 +72,7 @@ class ScoreLog:
         self._asked: float | None = None
         self._looked = float("-inf")
         self._lost = 0
+        self._begun = 0  # rows of those that wait longest, which are in the database by now
         self._migrated = self._stopped = False
         self._thread = threading.Thread(target=self._run, name="score-log", daemon=True)
         self.written = 0
@@ -87,10 +83,7 @@ class ScoreLog:
         self._thread.start()
 
     def put(self, scores: LoggedScores) -> bool:
-        """Takes the scores, in microseconds; False, and counted, when the log is full or closed.
-
-        What one call brings is one transaction: ten thousand rows, not a million.
-        """
+        """Takes the scores, in microseconds; False, and counted, when the log is full or closed."""
         rows = len(scores.lot_id)
         taken = self._queue.put(scores, rows=rows, size=scores.vectors.nbytes + rows * _ROW_BYTES)
         if self._queue.waiting >= _TOGETHER and not self._fault:
@@ -177,7 +170,13 @@ class ScoreLog:
     def _write_waiting(self) -> bool:
         wrote = False
         while not self._stopped and (puts := self._queue.first(_TOGETHER)):
-            self._insert(self._rows(puts))
+            rows = self._rows(puts)
+            for start in range(self._begun, len(rows), _AT_ONCE):
+                if start and not self._queue.closed:
+                    time.sleep(_TURN)
+                self._insert(rows[start : start + _AT_ONCE])
+                self._begun = start + _AT_ONCE
+            self._begun = 0
             self._queue.done(len(puts))
             wrote = True
         return wrote
@@ -221,7 +220,8 @@ class ScoreLog:
                 return
             try:
                 for rows in spilled_rows(path):
-                    self._insert(rows)
+                    for start in range(0, len(rows), _AT_ONCE):
+                        self._insert(rows[start : start + _AT_ONCE])
                     self._write_waiting()
                     if self._queue.closed:
                         return
@@ -264,9 +264,7 @@ def scores_between(
 ) -> "Iterator[pa.Table]":
     """Scores asked for in [start, end), microseconds UTC, in that order, as tables of a few thousand rows.
 
-    `vectors`: with what the model saw, most of the bytes.
-
-    Each table is a query of its own, so a slow reader holds no transaction open.
+    `vectors`: with what the model saw, most of the bytes. A slow reader holds no transaction open.
     """
     when, number = SCORES.c.asked_at, SCORES.c.id
     read = {name: kind for name, kind in READ.items() if vectors or name != "vector"}

@@ -6,7 +6,7 @@ histories which some decision of the time stood on.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ class Checks:
 
     def __init__(self, place: Place) -> None:
         self._place, self._seen = place, 0
+        self._before = 0
         self._last: tuple[int, int, int] | None = None  # state of the load before
         # Each state and each model is read once: a replay by itself reads both anew.
         read, scorer = replay.read_histories_at, replay._scorer
@@ -67,9 +68,11 @@ class Checks:
         """Replays read anew again."""
         self._mend()
 
-    def compare(self, exchanges: Iterable[Exchange]) -> Found:
-        """All exchanges of a load, whose every call of the gate has its answer by now."""
+    def compare(self, exchanges: Iterable[Exchange], *, since: int | None = None) -> Found:
+        """All exchanges of a load, whose every call of the gate has its answer by now. `since`: the last entry before
+        it; None: the last one of the load before, and decisions are replayed."""
         found, every = Found(), list(exchanges)
+        after = self._seen if since is None else since
         for one in (one for one in every if one.turn == "first"):
             found.requests += 1
             if one.status == 200:
@@ -80,13 +83,26 @@ class Checks:
                 found.refused[one.code] = found.refused.get(one.code, 0) + 1
             else:
                 found.strange.append(f"{one.status} {json.dumps(one.answer)[:300]}")
-        logged = {str(one.seq): one for one in entries(self._place.engine, kind="decision", since=self._seen)}
+        logged = {str(one.seq): one for one in entries(self._place.engine, kind="decision", since=after)}
         found.decisions = len(logged)
         self._compare_gate([one for one in every if one.key], logged, found)
-        self._replay(logged, found)
+        if since is None:
+            self._replay(logged, found)
         self._compare_scores([one for one in every if one.path == "/v1/scores"], logged, found)
-        self._seen = max((one.seq for one in logged.values()), default=self._seen)
+        self._before, self._seen = after, max((one.seq for one in logged.values()), default=after)
         return found
+
+    def spoilt(self, exchanges: Iterable[Exchange]) -> Found:
+        """The last load once more, with one answer of each kind changed, one kept back, and one that names no entry."""
+        every = list(exchanges)
+        gate = [one for one in every if one.key and one.turn == "first" and one.status == 200]
+        changed, lost, invented = gate[0], gate[1], gate[2]
+        scores = next(one for one in every if not one.key and one.status == 200 and "risk" in one.answer["results"][0])
+        keys = {changed.key, lost.key, invented.key}
+        spoilt = [one for one in every if one.key not in keys and one is not scores]
+        spoilt += [_with_another_risk(changed), _with_another_risk(scores)]
+        spoilt += [replace(invented, answer=invented.answer | {"audit_id": "999999999"})]
+        return self.compare(spoilt, since=self._before)
 
     def _compare_gate(self, asked: list[Exchange], logged: dict[str, Entry], found: Found) -> None:
         given: dict[str, dict[str, Any]] = {}
@@ -123,19 +139,29 @@ class Checks:
         differs: dict[int, list[str]] = {}
         for segments, arrivals, now in states:
             histories = self._read(State(segments, arrivals), now).histories
-            differs = {one.number: self._differs(one, histories) for one in left}
+            differs = self._differ(left, histories)
             left = [one for one in left if differs[one.number]]
             if not left:
                 return
         found.wrong += [f"scores {one.number} are those of no state: {differs.get(one.number, [])[:3]}" for one in left]
 
-    def _differs(self, one: Exchange, histories: Histories) -> list[str]:
-        """Where the answer is not word for word what is made here, but for whether it was logged."""
-        site, said = self._place.site, one.answer
-        call = Call(one.sent["lots"], read_moment(said["as_of"], "UTC"))
-        scorer = _model(site.state_dir / "bundles" / said["model_version"])
-        (made,) = answer([call], scorer, histories, Policy.of(site), timezone=site.timezone, now=0, log=lambda _: True)
-        return list(replay._differences("", _plain(said), _plain(json.loads(json.dumps(made)))))
+    def _differ(self, asked: list[Exchange], histories: Histories) -> dict[int, list[str]]:
+        """By number: where an answer is not word for word what is made here, but for whether it was logged."""
+        site, found = self._place.site, {}
+        for version in {one.answer["model_version"] for one in asked}:
+            some = [one for one in asked if one.answer["model_version"] == version]
+            calls = [Call(one.sent["lots"], read_moment(one.answer["as_of"], "UTC")) for one in some]
+            scorer = _model(site.state_dir / "bundles" / version)
+            given = {"timezone": site.timezone, "now": 0, "log": lambda _: True}
+            for one, made in zip(some, answer(calls, scorer, histories, Policy.of(site), **given), strict=True):
+                said, here = _plain(one.answer), _plain(json.loads(json.dumps(made)))
+                found[one.number] = list(replay._differences("", said, here))
+        return found
+
+
+def _with_another_risk(one: Exchange) -> Exchange:
+    first, *others = one.answer["results"]
+    return replace(one, answer=one.answer | {"results": [first | {"risk": 0.123}, *others]})
 
 
 def _plain(said: Answer) -> Answer:

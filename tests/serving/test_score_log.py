@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -204,6 +205,23 @@ def test_after_its_close_a_log_refuses_and_says_why(url: str, opened: Callable[.
     assert (log.dropped, log.healthy, log.fault) == (2, False, "the score log is closed")
     log.close()
     assert logged(url) == []
+
+
+def test_a_large_call_is_written_in_short_transactions_so_that_others_get_their_turn(
+    sqlite_url: str, opened: Callable[..., ScoreLog]
+) -> None:
+    log, sizes = opened(sqlite_url), list[int]()
+
+    def executed(_: Any, __: Any, ___: Any, rows: Any, ____: Any, many: bool) -> None:
+        if many:
+            sizes.append(len(rows))
+
+    sa.event.listen(log._engine, "after_cursor_execute", executed)
+    started(log)
+    assert log.put(scores(*(f"L{number}" for number in range(1700))))
+    assert until(lambda: log.written == 1700)
+    assert sizes == [500, 500, 500, 200]
+    assert len(logged(sqlite_url)) == 1700
 
 
 def test_scores_wait_while_another_writer_holds_sqlite(sqlite_url: str, opened: Callable[..., ScoreLog]) -> None:
