@@ -75,7 +75,9 @@ class Ground:
 def gated(ground: Ground, judged: Judgements, said: Scored, *, lot_ids: Sequence[str], now: int) -> list[Gated]:
     """Of lots that were scored, in the order asked. `now`: a question about an earlier moment releases nothing."""
     histories, gate, bundle = ground.histories, ground.gate, ground.scorer.bundle
-    asked = ask(judged, histories, ground.policy.rules if bundle is None else bundle.layout.rules)
+    asked = said.asked
+    if asked is None:
+        asked = ask(judged, histories, ground.policy.rules if bundle is None else bundle.layout.rules)
     rules = ruled(asked, lot_ids, histories, gate, ground.scopes, ground.policy.language)
     states = _states(ground, asked, said, lot_ids, now=now)
     until = np.minimum(_stands(ground, asked.as_of), rules.until)

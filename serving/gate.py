@@ -68,7 +68,7 @@ class Gate:
         self._site, self._engine, self._loaded, self._log = site, engine, loaded, log
         self._metrics, self._shadow, self._clock = metrics, shadow, clock
         self._policy, self._rules = Policy.of(site), recorded_rules.told(site)
-        self._rules_hash = recorded_rules.hash_of(self._rules)
+        self._rules_hash, self._rules_in = recorded_rules.hash_of(self._rules), ""
         self._scopes: Sequence[Scope] = []
         self._latest = 0
         self._quick: Lane[GateCall, Any] = Lane(self._run, size=lambda one: len(one.call.lots), most=TOGETHER)
@@ -121,7 +121,9 @@ class Gate:
             if late := {lot for one, lots in zip(calls, waits, strict=True) if not one.patient for lot in lots}:
                 ground = replace(ground, pending=frozenset(late))
                 decided = decide(asked, ground, timezone=self._site.timezone, now=now)
-            recorded_rules.record(connection, self._rules, actor=f"settings read by {at_terminal()}", at=now)
+            self._rules_in = recorded_rules.record(
+                connection, self._rules, actor=f"settings read by {at_terminal()}", at=now, held=self._rules_in
+            )
             facts = self._facts(loaded, ground, now)
             answers = [
                 Waits(max(lots.values()))
