@@ -18,6 +18,7 @@ from features.champion import Scorer
 from features.containment import Scope
 from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
 from features.freshness import newest
+from features.gate_own import own_states
 from features.gate_rules import Fired, rows_of_supplies, ruled
 from features.gate_settings import STATES, GateSettings
 from features.histories import Histories
@@ -30,6 +31,7 @@ CAREFUL = (RELEASE, INSPECT, CANNOT_ASSESS, HOLD)
 _OF_WARNINGS = {
     "no_champion": "no_champion",
     "impossible_value": "impossible_value",
+    "unknown_name": "unknown_name",
     "measured_after_as_of": "measured_after_as_of",
     "consumed_after_as_of": "measured_after_as_of",
     "stale_table": "stale_history",
@@ -132,6 +134,9 @@ def _states(ground: Ground, asked: Asked, said: Scored, lot_ids: Sequence[str], 
         waits = np.array([lot_id in ground.pending for lot_id in lot_ids])
         _mark(found, waits, "pending_history", "ask again in two seconds")
     _mark(found, np.asarray(before(asked.as_of, now)), "past_as_of", "as_of lies before the moment of the question")
+    for state, lots in own_states(asked, ground.histories, ground.gate).items():
+        for place, detail in lots.items():
+            found[place].setdefault(state, detail)
     bundle = ground.scorer.bundle
     tables = ground.histories.tables if bundle is None else bundle.layout.tables
     for name, rows in (("genealogy", asked.used.of), ("measurements", asked.measured.of)):

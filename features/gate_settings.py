@@ -15,9 +15,13 @@ RISK_CLASSES = ("low", "medium", "high", "unknown", "rule")
 STATES = (
     "no_champion",
     "unknown_lot",
+    "not_open",
+    "unknown_customer",
     "unseen_product",
     "unseen_supplier",
     "unknown_supplier_lot",
+    "unknown_name",
+    "missing_limits",
     "impossible_value",
     "measured_after_as_of",
     "stale_history",

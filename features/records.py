@@ -67,6 +67,8 @@ def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, ti
     code = histories.ids["lot"].code(row["lot_id"])
     held = own_row(histories, code, as_of)
     if held is None:
+        if _gone(histories, code, as_of):
+            raise BadRecord("conflicts_with_history", f"lot {row['lot_id']} was deleted; the histories hold it no more")
         code = -1  # what becomes known of it later is nothing yet
     else:
         _agree(lot, row, held)
@@ -88,6 +90,11 @@ def read_record(sent: Mapping[str, Any], histories: Histories, *, as_of: int, ti
         unknown + [f"supplier lot {name}" for name in foreign],
         foreign,
     )
+
+
+def _gone(histories: Histories, lot: int, as_of: int) -> bool:
+    """Whether the lot was known before `as_of`, and has been deleted by then."""
+    return bool(lot >= 0 and rows_of_lot(histories, "lots", lot, as_of=as_of, replaced=True))
 
 
 def told_of(records: Iterable[tuple[int, Record]]) -> Told:

@@ -32,6 +32,7 @@ CODES = {
     "consumed_after_as_of": "genealogy that came with the lot was not known before as_of and is not used",
     "unknown_name": "a characteristic or a supplier lot that came with the lot stands in no table",
     "missing_attribute": "an attribute that the model looks at was not sent with the lot",
+    "not_kept": "rows that came with the lot are not kept as history",
     "not_logged": "the score log does not take scores at present",
     "unknown_lot": "no row of lots says that the lot was produced by as_of",
 }

@@ -89,7 +89,7 @@ class Arriving:
         refused = [*sent.refused, *({**one, "row": places[one["row"]]} for one in refused)]
         taken = []
         for place, arrival in read:
-            if why := _no_number(arrival, histories):
+            if why := no_number(arrival, histories):
                 refused.append({"row": places[place], "reason": why})
             else:
                 taken.append((places[place], arrival))
@@ -214,7 +214,7 @@ def _few(sent: Sent) -> Sent:
     return sent
 
 
-def _no_number(arrival: Arrival, histories: Histories) -> str:
+def no_number(arrival: Arrival, histories: Histories) -> str:
     """Why an attribute that is a number in the histories cannot be what the row says; "": it can."""
     if arrival.table not in histories or arrival.row.get("deleted"):
         return ""

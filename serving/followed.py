@@ -6,9 +6,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from features.arrivals import ACCEPTED, KNOWN, keep, read_arrivals
+from features.asof import before
 from features.card import iso
 from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
 from features.site import Site
+from features.times import read_moment
 from serving.access import Caller
 from serving.answers import Answer
 from serving.audit import Entry, append, entry_in
@@ -96,6 +98,8 @@ class Followed:
             standing = _standing(connection, entry.seq, lot_id)
             decision = result["decision"] if standing is None else standing.now
             action = sent.get("action") or _DONE.get(decision, "held")
+            if action == "released" and standing is None:
+                _check_fresh(result, now)
             passed = standing is not None and standing.action == "inspected" and standing.found == 0
             _check(decision, action, found, passed=passed)
             body = {
@@ -192,6 +196,13 @@ def _standing(connection: sa.Connection, seq: int, lot_id: str) -> Any:
 
 def _given(connection: sa.Connection, once: Once) -> Answer | None:
     return None if once.key is None else given(connection, once.scope, once.key, once.request)
+
+
+def _check_fresh(result: Mapping[str, Any], now: int) -> None:
+    """Problem `not_decided` for a decision that has to be asked anew."""
+    until = result.get("stands_until")
+    if until is None or not before(now, read_moment(until, "UTC")):
+        raise Problem("not_decided", f"the decision stood until {until}; ask the gate anew")
 
 
 def _check(decision: str, action: Any, found: int | None, *, passed: bool) -> None:

@@ -5,6 +5,7 @@ first; the audit log then has the call, all that the decision stands on, and the
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,11 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from features.arrivals import ACCEPTED, KNOWN, keep, read_arrivals
+from features.arrivals import ACCEPTED, KNOWN, Arrival, keep, read_arrivals
 from features.card import code_fingerprint, iso
 from features.containment import Scope
 from features.database import writing
-from features.decision import CANNOT_ASSESS
 from features.errors import DatabaseUnreachable
 from features.gate import Ground
 from features.held import own_row
@@ -25,18 +25,21 @@ from features.site import Site
 from serving import recorded_rules
 from serving.actors import at_terminal
 from serving.answers import Answer, to_log
+from serving.arriving import known_attributes, no_number
 from serving.audit import append
 from serving.containments import open_scopes
-from serving.gate_answers import Decided, decide, scorer_facts
+from serving.gate_answers import Decided, amend, decide, scorer_facts
 from serving.gate_calls import GateCall
 from serving.lane import Lane
 from serving.loaded import Loaded
 from serving.metrics import Metrics
 from serving.once import given, keep_answer
 from serving.pending import about, pending
-from serving.problems import Problem, problem
+from serving.problems import Problem
 from serving.published import out_of_date
 from serving.score_log import ScoreLog
+
+log = logging.getLogger(__name__)
 
 TOGETHER = 64  # lots of calls that are decided together
 _TABLES = ("lots", "measurements", "genealogy")
@@ -49,6 +52,13 @@ class Waits:
     """In place of an answer: a row of this number is about a lot of the call, and the histories do not show it yet."""
 
     arrival: int
+
+
+@dataclass(frozen=True)
+class Again:
+    """An answer that was given before, under the same key."""
+
+    answer: Answer
 
 
 class Gate:
@@ -131,12 +141,8 @@ class Gate:
                 else self._recorded(connection, call, answer, facts, now)
                 for call, answer, lots in zip(calls, decided.answers, waits, strict=True)
             ]
-        recorded = {place for place, answer in enumerate(answers) if isinstance(answer, dict)}
-        self._logged(ground, decided, recorded, now)
-        for one in answers:
-            if isinstance(one, dict):
-                self._metrics.gated(one["results"])
-        return answers
+        self._tell(ground, decided, answers, now)
+        return [answer.answer if isinstance(answer, Again) else answer for answer in answers]
 
     def _waits(
         self, connection: sa.Connection, calls: Sequence[GateCall], loaded: Loaded, now: int
@@ -181,50 +187,70 @@ class Gate:
 
     def _recorded(
         self, connection: sa.Connection, one: GateCall, answer: Answer, facts: Mapping[str, Any], now: int
-    ) -> Answer | Problem:
+    ) -> "Answer | Again | Problem":
         once = one.once
         if once.key is not None:
             try:
                 if (before_ := given(connection, once.scope, once.key, once.request)) is not None:
-                    return before_
+                    return Again(before_)
             except Problem as conflict:
                 return conflict
-        refused = self._kept(connection, one, answer, now)
-        for place, why in refused.items():
-            lot_id = answer["results"][place]["lot_id"]
-            told = problem("conflicts_with_history", why)
-            answer["results"][place] = {"lot_id": lot_id, "problem": told, "decision": CANNOT_ASSESS}
+        refused, not_kept = self._kept(connection, one, answer, now)
+        amend(answer, refused=refused, not_kept=not_kept)
         call = one.call
         body = {**facts, "call": {"lots": list(call.lots), "as_of": call.as_of, "reasons": call.reasons}}
-        body |= {"refused": {str(place): why for place, why in refused.items()}, "answer": answer}
+        body |= {"refused": refused, "not_kept": not_kept, "answer": answer}
         entry = append(connection, kind="decision", actor=one.actor, body=body, at=now)
         given_now = {"audit_id": str(entry.seq), **answer}
         if once.key is not None:
             keep_answer(connection, once.scope, once.key, once.request, given_now, at=now)
         return given_now
 
-    def _kept(self, connection: sa.Connection, one: GateCall, answer: Answer, now: int) -> dict[int, str]:
-        """Keeps what records tell; by place in the call, why one cannot be kept."""
-        refused: dict[int, str] = {}
+    def _kept(
+        self, connection: sa.Connection, one: GateCall, answer: Answer, now: int
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Keeps what records tell. By place in the call: why one contradicts what is kept, and what is not kept."""
+        refused: dict[str, str] = {}
+        not_kept: dict[str, str] = {}
         for place, lot in enumerate(one.call.lots):
             if not isinstance(lot, Mapping) or "problem" in answer["results"][place]:
                 continue
-            told = [arrival for table in _TABLES for arrival in self._arrivals(table, lot, now)]
-            said = keep(connection, told, received_at=now)
-            if faults := [text for text in said if text not in (ACCEPTED, KNOWN)]:
-                refused[place] = faults[0]
-        return refused
-
-    def _arrivals(self, table: str, record: Mapping[str, Any], now: int) -> list[Any]:
-        lot_id = record["lot"]["lot_id"]
-        if table == "lots":
+            told, left_out = self._arrivals(lot, now)
+            if left_out:
+                not_kept[str(place)] = left_out[0]
             histories = self._loaded().histories
-            held = histories is not None and own_row(histories, histories.ids["lot"].code(lot_id), now) is not None
-            rows = [] if held else [record["lot"]]
-        else:
-            rows = [{"lot_id": lot_id, **row} for row in record.get(table) or ()]
-        read, _ = read_arrivals(table, rows, known_attributes=None, timezone=self._site.timezone, now=now)
-        return [arrival for _, arrival in read]
+            faults = [] if histories is None else [why for row in told if (why := no_number(row, histories))]
+            said = [] if faults else keep(connection, told, received_at=now)
+            if faults := faults or [text for text in said if text not in (ACCEPTED, KNOWN)]:
+                refused[str(place)] = faults[0]
+        return refused, not_kept
+
+    def _arrivals(self, record: Mapping[str, Any], now: int) -> tuple[list[Arrival], list[str]]:
+        """The rows that a record tells, and why some are none, such as those of a clock that runs ahead."""
+        lot_id, histories = record["lot"]["lot_id"], self._loaded().histories
+        told: list[Arrival] = []
+        left_out: list[str] = []
+        for table in _TABLES:
+            if table == "lots":
+                held = histories is not None and own_row(histories, histories.ids["lot"].code(lot_id), now) is not None
+                rows = [] if held else [record["lot"]]
+            else:
+                rows = [{"lot_id": lot_id, **row} for row in record.get(table) or ()]
+            known = None if histories is None else known_attributes(table, histories, self._site.gate.rules)
+            read, refused = read_arrivals(table, rows, known_attributes=known, timezone=self._site.timezone, now=now)
+            told += [arrival for _, arrival in read]
+            left_out += [str(one["reason"]) for one in refused]
+        return told, left_out
+
+    def _tell(self, ground: Ground, decided: Decided, answers: Sequence[Any], now: int) -> None:
+        """Metrics and the score log; a fault here takes nothing from what is recorded already."""
+        recorded = {place for place, answer in enumerate(answers) if isinstance(answer, dict)}
+        try:
+            self._logged(ground, decided, recorded, now)
+            for place in recorded:
+                self._metrics.gated(answers[place]["results"])
+        except Exception:  # of whatever kind: the decisions are in the audit log
+            log.exception("decisions %s could not be logged", [answers[place]["audit_id"] for place in recorded])
 
     def _logged(self, ground: Ground, decided: Decided, calls: Collection[int], now: int) -> None:
         """Into the score log, which the monitor reads; the audit log has it already, whatever becomes of this."""

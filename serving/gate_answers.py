@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from features.asof import MINUTE
 from features.card import iso
 from features.champion import Scorer
 from features.decision import CANNOT_ASSESS, RELEASE
@@ -18,6 +17,7 @@ from features.gate_words import ASKS, RULES, STATES
 from features.reasons import reasons
 from features.score import Scored, score
 from serving.answers import Answer, Asked, Call, judgements_of, noted, read_lots, results_of
+from serving.problems import problem
 
 REASONS = 5  # of a lot that is not released, unless the call asks for another number
 
@@ -46,7 +46,7 @@ def decide(calls: Sequence[Call], ground: Ground, *, timezone: str, now: int) ->
         said = score(ground.scorer, ground.histories, ground.policy, judged)
         noted(said, asked, ground.scorer.bundle)
         lots = [one.lot_id for one in asked]
-        found = gated(ground, judged, said, lot_ids=lots, now=now - MINUTE)
+        found = gated(ground, judged, said, lot_ids=lots, now=now)
         said = _explained(ground, said, asked, found)
         for one, result, what in zip(asked, results_of(lots, said), found, strict=True):
             answers[one.call][one.place] = _told(result, what, ground.policy.language)
@@ -131,6 +131,17 @@ def _says(
     )
     first = first or (str(why[0]["text"]) if why else "")
     return f"{asks[:1].upper()}{asks[1:]}{': ' if language == 'en' else '：'}{first}" if first else asks
+
+
+def amend(answer: Answer, *, refused: Mapping[str, str], not_kept: Mapping[str, str]) -> None:
+    """Says of records, by place, that they contradict what is kept, or of what of them is not kept; in place."""
+    results = answer["results"]
+    for place, why in not_kept.items():
+        results[int(place)]["warnings"].append({"code": "not_kept", "detail": why})
+    for place, why in refused.items():
+        told = problem("conflicts_with_history", why)
+        lot_id = results[int(place)]["lot_id"]
+        results[int(place)] = {"lot_id": lot_id, "problem": told, "decision": CANNOT_ASSESS}
 
 
 def scorer_facts(scorer: Scorer) -> dict[str, Any]:

@@ -79,7 +79,10 @@ class KnownKeys:
     def look(self) -> None:
         """Reads what holds, and writes which were used. What was known stays where the database is gone."""
         try:
-            self.now = read_keys(self._engine)
+            found = read_keys(self._engine)
+            if self.now and not found:  # keys are revoked, never removed: this is another database
+                raise DatabaseUnreachable("the database holds no key any more, and there were some; put it back")
+            self.now = found
             mirror(self._site.state_dir, self.now)
             self._write_used()
             fault = ""

@@ -11,7 +11,6 @@ from features.bundle import read_bundle
 from features.card import code_fingerprint
 from features.champion import Scorer
 from features.database import reached
-from features.decision import CANNOT_ASSESS
 from features.errors import BundleRefused, LotRiskError
 from features.gate import Ground
 from features.reading import read_histories_at
@@ -20,8 +19,7 @@ from features.stored import State
 from serving.answers import Call
 from serving.audit import Entry, entry_of
 from serving.containments import scopes_of
-from serving.gate_answers import decide, scorer_facts
-from serving.problems import problem
+from serving.gate_answers import amend, decide, scorer_facts
 from serving.recorded_rules import policy_of, recorded
 
 _SHOWN = 20  # differences
@@ -54,10 +52,7 @@ def replay(site: Site, engine: sa.Engine, audit_id: str) -> Replayed:
     call = Call(sent["lots"], sent["as_of"], sent["reasons"])
     decided = decide([call], ground, timezone=_rules(engine, entry)["timezone"], now=body["now"])
     (answer,) = decided.answers
-    for place, why in body["refused"].items():
-        lot_id = answer["results"][int(place)]["lot_id"]
-        told = problem("conflicts_with_history", why)
-        answer["results"][int(place)] = {"lot_id": lot_id, "problem": told, "decision": CANNOT_ASSESS}
+    amend(answer, refused=body["refused"], not_kept=body["not_kept"])
     now = json.loads(json.dumps(answer, allow_nan=False))
     differs = list(_differences("", body["answer"], now))
     notes = []

@@ -291,6 +291,64 @@ def test_a_block_of_a_supplier_lot_waits_for_no_reading_either(counter: Counter)
         assert states(counter.ask({"lot_id": LOT})["results"][0]) == ["pending_history"]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"table": "shipments", "shipment_id": "S1"},
+        {"table": "lots", "lot_id": LOT},
+        {"table": "customers", "customer_id": "C01"},
+        {"table": "supplier_lots", "supplier_lot_id": "SL1"},
+    ],
+    ids=lambda row: row["table"],
+)
+def test_a_deletion_that_has_just_arrived_breaks_no_call(counter: Counter, row: Row) -> None:
+    sent = {name: value for name, value in row.items() if name != "table"} | {"deleted": True}
+    read, refused = read_arrivals(row["table"], [sent], known_attributes=None, timezone="UTC", now=NOW)
+    assert not refused
+    with writing(counter.service.engine) as connection:
+        keep(connection, [arrival for _, arrival in read], received_at=NOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serving.gate._PATIENCE", 0.05)
+        assert counter.ask({"lot_id": LOT})["results"][0]["decision"] in ("cannot_assess", "release", "inspect", "hold")
+
+
+def test_what_is_answered_again_is_scored_and_counted_once(counter: Counter) -> None:
+    for _ in range(3):
+        counter.ask({"lot_id": LOT}, key="k")
+    assert counter.service.log.waiting == 1
+
+
+def test_rows_of_a_clock_far_ahead_are_told_to_be_not_kept(counter: Counter, stated: Path) -> None:
+    told = record(stated)
+    told["measurements"][0] = {**told["measurements"][0], "measured_at": iso(NOW + HOUR)}
+    answer = counter.ask({"lots": [told]})
+    (result,) = answer["results"]
+    assert states(result) == ["measured_after_as_of"]
+    assert "not_kept" in [warning["code"] for warning in result["warnings"]]
+    assert len(counter.arrived("measurements")) == len(told["measurements"]) - 1
+    assert replay(counter.site, counter.service.engine, answer["audit_id"]).same
+
+
+def test_a_record_cannot_make_a_word_of_a_number(counter: Counter, stated: Path) -> None:
+    (result,) = counter.ask({"lots": [record(stated, tool_age="abc")]})["results"]
+    assert (result["decision"], result["problem"]["code"]) == ("cannot_assess", "conflicts_with_history")
+    assert counter.arrived("lots") == []
+
+
+def test_a_decision_that_no_longer_stands_is_not_carried_out_as_a_release(counter: Counter) -> None:
+    several = counter.ask({"lot_id": LOT})
+    audit_id, (result,) = several["audit_id"], several["results"]
+    if result["decision"] != "release":
+        counter.override(audit_id, {"decision": "release", "reason": "looked at"}, caller=ADMIN)
+        assert counter.carried_out(audit_id, {})["disposition"]["action"] == "released"
+    counter.now += 2 * DAY
+    again = counter.ask({"lot_id": "L000007"})
+    counter.now += 2 * DAY
+    with pytest.raises(Problem) as fault:
+        counter.carried_out(again["audit_id"], {"action": "released"})
+    assert fault.value.code == "not_decided"
+
+
 def test_a_record_does_not_wait_for_its_own_rows(counter: Counter, stated: Path) -> None:
     counter.ask({"lots": [record(stated)]})
     assert states(counter.ask({"lots": [record(stated)]})["results"][0]) == []

@@ -22,6 +22,7 @@ from tests.serving.gate_desk import NOW, Desk, Row, gate_of, rules, states
 from tests.serving.test_scores_route import record
 
 Asked = dict[str, Any]
+LOT = "L000378"
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,18 @@ def in_state(state: str, desk: Desk, factory: Path, gate: GateSettings | None = 
     made: dict[str, Asked] = {
         "no_champion": {"lot": record(factory), "scorer": Scorer(None)},
         "unknown_lot": {"lot": "nobody's"},
+        "not_open": {
+            "lot": LOT,
+            "histories": desk.with_rows(
+                dispositions=[{"lot_id": LOT, "decided_at": iso(NOW - DAY), "action": "scrapped"}]
+            ),
+        },
+        "unknown_customer": {
+            "lot": record(factory, customer_id="c01"),
+            "histories": desk.with_rows(customers=[{"customer_id": "C90", "tier": "A", "hold": "no"}]),
+        },
+        "unknown_name": {"lot": sent(factory, measured={"characteristic": "ovn_temp"})},
+        "missing_limits": {"lot": sent(factory, measured={"lower_spec": None, "upper_spec": None})},
         "unseen_product": {"lot": record(factory, product_id="P99")},
         "unseen_supplier": {
             "lot": sent(factory, supplier_lot="SLX"),
@@ -277,3 +290,28 @@ def test_reasons_are_given_where_a_lot_is_not_released(desk: Desk, factory: Path
     assert desk.one(record(factory))["reasons"] == []
     asked = desk.one(record(factory), priced=True)
     assert (asked["decision"] != RELEASE, len(asked["reasons"])) == (True, 5)
+
+
+def test_rows_that_a_fast_clock_sent_are_not_passed_over(desk: Desk, factory: Path) -> None:
+    limits = record(factory)["measurements"][0]
+    row = {"lot_id": LOT, "characteristic": limits["characteristic"], "value": 1.0, "sample": "late"}
+    for known, expected in ((NOW - 1, []), (NOW, ["measured_after_as_of"]), (NOW + DAY, ["measured_after_as_of"])):
+        histories = desk.with_rows(measurements=[{**row, "measured_at": iso(known), "lower_spec": 0.5}])
+        assert states(desk.one(LOT, histories=histories)) == expected
+
+
+def test_a_question_about_the_past_releases_nothing_however_near_it_is(desk: Desk) -> None:
+    assert desk.one(LOT, as_of=NOW, now=NOW)["decision"] == RELEASE
+    assert states(desk.one(LOT, as_of=NOW - 1, now=NOW)) == ["past_as_of"]
+
+
+def test_a_customer_matters_only_where_customers_can_be_on_hold(desk: Desk, factory: Path) -> None:
+    assert states(desk.one(record(factory, customer_id="c01"))) == []
+
+
+def test_a_lot_that_was_deleted_does_not_come_back_with_a_record(desk: Desk, factory: Path) -> None:
+    own = {**record(factory)["lot"], "lot_id": "N1"}
+    gone = {"lot_id": "N1", "known_at": iso(NOW - 1), "deleted": True}
+    result = desk.one(record(factory), histories=desk.with_rows(lots=[own, gone]))
+    assert (result["decision"], result["problem"]["code"]) == (CANNOT_ASSESS, "conflicts_with_history")
+    assert "was deleted" in result["problem"]["detail"]

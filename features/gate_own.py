@@ -1,0 +1,91 @@
+"""States of a lot by its own rows: news still to come, limits left out, a customer nobody knows, a lot put away."""
+
+import numpy as np
+
+from features.asked import Asked, rows_by_lot
+from features.asof import Array, before, stands
+from features.customers import customer_rows, customers_of
+from features.gate_settings import GateSettings
+from features.histories import Histories
+
+Told = dict[int, str]
+"""Detail by place of the asked lot."""
+_AWAY = ("held", "scrapped")
+
+
+def own_states(asked: Asked, histories: Histories, gate: GateSettings) -> dict[str, Told]:
+    """By state, the lots that are in it."""
+    return {
+        "not_open": _put_away(asked, histories),
+        "unknown_customer": _customers(asked, histories, gate),
+        "missing_limits": _without_limits(asked, histories),
+        "measured_after_as_of": _still_to_come(asked, histories),
+    }
+
+
+def _put_away(asked: Asked, histories: Histories) -> Told:
+    """Lots whose last disposition is that they were held or scrapped."""
+    if "dispositions" not in histories:
+        return {}
+    table = histories["dispositions"]
+    question, row = rows_by_lot(histories, "dispositions").pairs(asked.lot)
+    known = stands(table.known[row], table.superseded[row], asked.as_of[question])
+    question, row = question[known], row[known]
+    last: dict[int, int] = {}
+    for place in np.argsort(table["decided_at"][row], kind="stable").tolist():
+        last[int(question[place])] = int(row[place])
+    texts = table.texts["action"].texts
+    done = {place: texts[int(table["action"][at])] for place, at in last.items()}
+    return {place: f"the lot was {action}" for place, action in done.items() if action in _AWAY}
+
+
+def _customers(asked: Asked, histories: Histories, gate: GateSettings) -> Told:
+    """Where customers can be on hold, lots of which no customer is known."""
+    rule = gate.rules.customer_hold
+    if rule.action == "off" or "customers" not in histories or not histories["customers"].has(rule.column):
+        return {}
+    who, customer = customers_of(histories, asked.lot, asked.own.codes("customer_id"), asked.as_of)
+    known = np.zeros(len(asked), dtype=bool)
+    known[who[customer_rows(histories, customer, asked.as_of[who]) >= 0]] = True
+    return dict.fromkeys(np.flatnonzero(~known).tolist(), "no customer that the table customers holds")
+
+
+def _without_limits(asked: Asked, histories: Histories) -> Told:
+    """Measurements without limits of a characteristic that has always had some."""
+    if "measurements" not in histories:
+        return {}
+    own = asked.measured
+    always = histories.once("characteristics with limits", lambda: _limited(histories))
+    bare = np.isnan(own.lower) & np.isnan(own.upper) & always[own.characteristic]
+    names = histories.ids["characteristic"].texts
+    return {
+        int(own.of[row]): f"{names[int(own.characteristic[row])]} comes without limits"
+        for row in np.flatnonzero(bare).tolist()
+    }
+
+
+def _limited(histories: Histories) -> Array:
+    """By code of a characteristic, and a last one for none: nine in ten of its rows have a limit; bool."""
+    table = histories["measurements"]
+    limited = np.zeros(len(table), dtype=bool)
+    for column in ("lower_spec", "upper_spec"):
+        if table.has(column):
+            limited |= ~np.isnan(table[column])
+    size, code = len(histories.ids["characteristic"]), table["characteristic"]
+    every, some = np.bincount(code, minlength=size), np.bincount(code[limited], minlength=size)
+    return np.append((some * 10 >= every * 9) & (every > 0), False)
+
+
+def _still_to_come(asked: Asked, histories: Histories) -> Told:
+    """Rows of a lot that the histories hold and that become known only later: a clock that runs ahead, a plain date."""
+    found: Told = {}
+    for name in ("measurements", "genealogy"):
+        if name in histories:
+            table = histories[name]
+            question, row = rows_by_lot(histories, name).pairs(asked.lot)
+            later = ~before(table.known[row], asked.as_of[question])
+            if name == "genealogy" and table.has("consumed_at"):
+                later &= ~before(table["consumed_at"][row], asked.as_of[question])
+            for place in np.unique(question[later]).tolist():
+                found.setdefault(place, f"{name} of this lot is known only after as_of")
+    return found
