@@ -66,7 +66,7 @@ class Clients:
         while not self._stop.is_set():
             count += 1
             name = f"A{number}-{count}"
-            call = Call(name, [f"{name}-{place}" for place in range(random.choice([1, 20, 300]))], f"{name}-bad")
+            call = Call(name, [f"{name}-{place}" for place in range(random.choice([1, 20, 100]))], f"{name}-bad")
             self.calls.append(call)
             # Its own connection: the next call is another worker's, also when one was killed.
             with httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False) as client:

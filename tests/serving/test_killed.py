@@ -13,7 +13,7 @@ from tests.tree import ROOT
 
 def killed(*options: str) -> str:
     command = [sys.executable, ROOT / "benchmarks" / "kills.py", "--kills", "5", *options]
-    ran = subprocess.run([str(one) for one in command], capture_output=True, text=True, timeout=300, cwd=Path(ROOT))
+    ran = subprocess.run([str(one) for one in command], capture_output=True, text=True, timeout=900, cwd=Path(ROOT))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 
