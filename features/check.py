@@ -159,8 +159,27 @@ def _on_trust(reading: Reading, site: Site) -> list[str]:
         for column, count in report.defaulted.items():
             default = getattr(TABLES[name].column(column), "default", None)
             said.append(f"{name}.{column}: {count} of {report.read} rows have none and count as {default}")
+    said += _rules_off(reading, site)
     if site.defaults:
         said.append(f"decision: nobody stated {', '.join(site.defaults)}; the defaults decide")
     if site.timezone == "UTC":
         said.append("site: times without an offset count as UTC; if they are local, state timezone")
+    return said
+
+
+def _rules_off(reading: Reading, site: Site) -> list[str]:
+    """Rules of the gate that can hold no lot, since what they look at is not there."""
+    rules, tables, said = site.gate.rules, reading.histories.tables, []
+    asked = {
+        "blocked_supplier_lot": ("supplier_lots", rules.blocked_supplier_lot),
+        "customer_hold": ("customers", rules.customer_hold),
+    }
+    for name, (table, rule) in asked.items():
+        if rule.action != "off" and not (table in tables and tables[table].has(rule.column)):
+            said.append(
+                f"gate: {name} holds no lot, as {table} has no column {rule.column}; "
+                f'name another in [gate.rules.{name}], or say action = "off"'
+            )
+    if rules.overdue_inspection.action != "off" and rules.overdue_inspection.after is None:
+        said.append("gate: overdue_inspection holds no lot, as nobody stated [gate.rules.overdue_inspection] after")
     return said

@@ -111,3 +111,16 @@ def test_a_healed_table_has_no_list_any_more(tmp_path: Path) -> None:
 def test_a_site_that_cannot_be_read_says_so_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(LotRiskError, match="returns: the table is missing"):
         read_small(tmp_path, returns="")
+
+
+def test_rules_of_the_gate_that_can_hold_no_lot_are_said(tmp_path: Path) -> None:
+    customers = "customer_id,hold\nC1,no\n"
+    off = '[gate.rules.blocked_supplier_lot]\naction = "off"\ncolumn = "x"\nvalues = ["y"]\n'
+    for toml, more, named in (
+        (LABEL, {}, ["blocked_supplier_lot", "customer_hold", "overdue_inspection"]),
+        (LABEL, {"customers": customers}, ["blocked_supplier_lot", "overdue_inspection"]),
+        (LABEL + off + '[gate.rules.overdue_inspection]\nafter = "9d"\n', {}, ["customer_hold"]),
+    ):
+        folder = tmp_path / str(len(toml) + len(more))
+        said = check_site(read_small(folder, toml, **more), write_site(folder, toml, **more))["on_trust"]
+        assert [one.split()[1] for one in said if one.startswith("gate: ")] == named
