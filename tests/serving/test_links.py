@@ -11,7 +11,7 @@ import pytest
 from serving.app import create_app
 from serving.document import operations_of
 from tests.serving.fitted import copied
-from tests.serving.live import serving
+from tests.serving.live import Live, serving
 from tests.serving.tried import known_ids
 from tests.small_site import write_site
 
@@ -82,22 +82,50 @@ def links_of(document: dict[str, Any]) -> set[tuple[str, str]]:
     return {(name, link) for name, (_, _, said) in told.items() for link in said["responses"]["200"].get("links", {})}
 
 
-def test_every_link_leads_to_an_answer(factory: Path, tmp_path: Path) -> None:
-    folder = copied(factory, tmp_path / "valves")
-    known = known_ids(folder)
-    with serving(folder, workers=1) as live:
-        walk = Walk(live.client)
-        walk.begin("lots", {})
-        for lot in known["lot_id"]:
-            walk.begin("lot", {"lot_id": lot})
-        walk.begin("gate", {}, {"lot_id": known["lot_id"][0]})
-        walk.begin("suspects", {"supplier_lot": known["supplier_lot"][0]})
-        walk.begin("opened", {}, {"lots": known["lot_id"][:1], "reason": "to be closed"})
-        walk.begin("listed", {})
-        walk.begin("models", {})
-        document = live.client.get("/openapi.json").json()
+@pytest.fixture(scope="module")
+def served(factory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A service that may be changed."""
+    with serving(copied(factory, tmp_path_factory.mktemp("linked") / "valves"), workers=1) as live:
+        yield live
+
+
+def test_every_link_leads_to_an_answer(served: Live) -> None:
+    known = known_ids(served.folder)
+    walk = Walk(served.client)
+    walk.begin("lots", {})
+    for lot in known["lot_id"]:
+        walk.begin("lot", {"lot_id": lot})
+    walk.begin("gate", {}, {"lot_id": known["lot_id"][0]})
+    walk.begin("suspects", {"supplier_lot": known["supplier_lot"][0]})
+    walk.begin("opened", {}, {"lots": known["lot_id"][:1], "reason": "to be closed"})
+    walk.begin("listed", {})
+    walk.begin("models", {})
+    document = served.client.get("/openapi.json").json()
     assert walk.refused == [], "\n".join(walk.refused)
     assert links_of(document) - walk.followed == BEYOND
+
+
+@pytest.mark.parametrize(
+    ("what", "body"),
+    [
+        ("override", {"decision": ["release"], "reason": "why"}),
+        ("override", {"decision": "cannot_assess", "reason": "why"}),
+        ("override", {"decision": "hold", "reason": "\u0019"}),
+        ("carried_out", {"action": "inspected", "found": True}),
+        ("carried_out", {"action": "inspected", "found": 0.5}),
+        ("carried_out", {"action": "inspected"}),
+    ],
+)
+def test_what_follows_a_decision_is_held_to_its_shape(served: Live, what: str, body: dict[str, Any]) -> None:
+    audit_id = served.client.post("/v1/gate", json={"lot_id": "L000300"}).json()["audit_id"]
+    answer = served.client.post(f"/v1/gate/{audit_id}/{what}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_what_an_inspection_found_may_be_written_with_a_point(served: Live) -> None:
+    audit_id = served.client.post("/v1/gate", json={"lot_id": "L000300"}).json()["audit_id"]
+    body = {"action": "inspected", "found": 1.0}
+    assert served.client.post(f"/v1/gate/{audit_id}/carried_out", json=body).json()["disposition"]["found"] == 1
 
 
 def test_what_is_not_in_an_answer_is_noticed() -> None:
