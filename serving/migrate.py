@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from features.database import database_fault, database_file, database_name, opened, parsed_url
 from features.errors import DatabaseUnreachable, LotRiskError
+from serving.heads import FILE as HEADS
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATING = 30.0  # seconds that a start waits for another one that migrates
@@ -16,6 +17,9 @@ _MIGRATION_LOCK = 7_201_995  # PostgreSQL's advisory lock; any number that nobod
 
 def migrate(url: str, *, to: str = "") -> None:
     """Brings the database up to date, or to the revision `to`; makes SQLite's file; several may start at once.
+
+    A file that is gone is not made anew where heads of its audit log lie beside it: decisions would go into an empty
+    one, and be lost when the old one is put back.
 
     LotRiskError for a database of a newer lot-risk, DatabaseUnreachable for one that does not answer.
     """
@@ -27,7 +31,7 @@ def migrate(url: str, *, to: str = "") -> None:
             raise DatabaseUnreachable(
                 f"{database_name(parsed)}: its folder cannot be made ({error.strerror})"
             ) from None
-    engine = opened(parsed, mode="rwc", busy=_MIGRATING)
+    engine = opened(parsed, mode="rw" if _had_entries(parsed) else "rwc", busy=_MIGRATING)
     give_up = time.monotonic() + _MIGRATING
     try:
         while True:
@@ -40,6 +44,10 @@ def migrate(url: str, *, to: str = "") -> None:
                 time.sleep(0.05)
     finally:
         engine.dispose()
+
+
+def _had_entries(url: sa.URL) -> bool:
+    return url.get_backend_name() == "sqlite" and (database_file(url).parent / HEADS).exists()
 
 
 def _is_busy(error: SQLAlchemyError) -> bool:

@@ -73,6 +73,16 @@ def database_gone(place: Place) -> Iterator[None]:
 
 
 @contextmanager
+def database_gone_and_killed(place: Place) -> Iterator[None]:
+    """Nobody who starts meanwhile may make a database of its own."""
+    with database_gone(place):
+        live = place.running
+        for pid in (live.workers()[0], *live.keepers()):
+            os.kill(pid, signal.SIGKILL)
+        yield
+
+
+@contextmanager
 def disk_full(place: Place) -> Iterator[None]:
     """On a small disk: a file takes all that is left. Where none could be mounted: no process may let a file grow."""
     if os.path.ismount(place.folder):
@@ -180,6 +190,7 @@ KINDS = (
     Kind("registry gone", registry_gone, service="registry"),
     Kind("source database gone", source_gone, nothing_published_as_failing),
     Kind("own database gone", database_gone, nothing_published_as_failing, lasts=60.0),
+    Kind("database gone, killed", database_gone_and_killed, two_workers_and_a_keeper, lasts=15.0),
     Kind("half-written bundle", half_written_bundle, follows),
     Kind("refresh failing", refresh_failing, nothing_published_as_failing),
     Kind("worker killed", worker_killed, two_workers_and_a_keeper, at_once=True),

@@ -33,7 +33,7 @@ from tests.serving.unsteady import postgres_schema
 
 TREES, LEAVES = 200, 31
 LIMIT = 25.0  # ms, of the 99th percentile
-GATE = '\n[gate]\ncalibrated_for = "1000d"\nexpects = []\n'
+GATE = 'stale_after = "1000d"\n[gate]\ncalibrated_for = "1000d"\nexpects = []\n'
 ROUNDS = 3
 
 

@@ -16,6 +16,8 @@ from alembic.runtime.migration import MigrationContext
 from features.catalogue import SEGMENTS
 from features.database import METADATA, check_writable, database_name, open_database, reached, writing
 from features.errors import DatabaseUnreachable, LotRiskError, SettingsError
+from serving.audit import append, entry_of
+from serving.heads import write_heads
 from serving.migrate import migrate
 from serving.score_rows import SCORES
 from serving.tables import AUDIT
@@ -140,6 +142,24 @@ def test_a_moved_file_is_noticed_and_found_again(tmp_path: Path) -> None:
         check_writable(engine, "scores")
     (tmp_path / "away.db").rename(file)
     check_writable(engine, "scores")
+    engine.dispose()
+
+
+def test_a_file_that_is_gone_is_not_made_anew_where_heads_of_its_audit_log_lie_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "lotrisk.db"
+    migrate(f"sqlite:///{file}")
+    engine = open_database(f"sqlite:///{file}")
+    with writing(engine) as connection:
+        append(connection, kind="containment", actor="a test", body={}, at=1)
+    assert write_heads(engine, tmp_path)
+    engine.dispose()
+    file.rename(tmp_path / "away.db")
+    with pytest.raises(DatabaseUnreachable, match="unable to open"):
+        migrate(f"sqlite:///{file}")
+    assert not file.exists()
+    (tmp_path / "away.db").rename(file)
+    migrate(f"sqlite:///{file}")
+    assert entry_of(engine, 1) is not None
     engine.dispose()
 
 
