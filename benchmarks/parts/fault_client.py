@@ -9,13 +9,14 @@ import json
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 THREADS = 32
 PATIENCE = 30.0  # seconds that a call may take
-RETRIED = 90.0  # seconds in which each call must get its answer in the end
+RETRIED = 300.0  # seconds in which all calls must get their answers in the end
 AGAIN = 40  # calls that were answered and are asked again
 JSON = {"content-type": "application/json"}
 
@@ -102,18 +103,24 @@ class _Load:
 
     def ask_again(self) -> None:
         """In the end: what has no answer until it has one, and some that have."""
-        caller, until = _Caller(self._plan.port), time.monotonic() + RETRIED
         gate = [one for one in self.exchanges if one.key]
-        for one in [one for one in gate if one.status != 200]:
+        with ThreadPoolExecutor(THREADS) as threads:
+            left = [one for one in gate if one.status != 200]
+            list(threads.map(self._retry, (left[place::THREADS] for place in range(THREADS))))
+        caller, good = _Caller(self._plan.port), [one for one in gate if one.status == 200]
+        for one in _spread(good, AGAIN):
+            self.exchanges.append(caller.ask(one.number, "again", one.path, one.key, one.sent))
+        caller.close()
+
+    def _retry(self, asked: Sequence[Exchange]) -> None:
+        caller, until = _Caller(self._plan.port), time.monotonic() + RETRIED
+        for one in asked:
             while time.monotonic() < until:
                 again = caller.ask(one.number, "retry", one.path, one.key, one.sent)
                 self.exchanges.append(again)
                 if again.status == 200:
                     break
                 time.sleep(0.2)
-        good = [one for one in gate if one.status == 200]
-        for one in _spread(good, AGAIN):
-            self.exchanges.append(caller.ask(one.number, "again", one.path, one.key, one.sent))
         caller.close()
 
 
