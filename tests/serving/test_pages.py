@@ -115,7 +115,8 @@ def unnamed(browser: Chrome) -> list[str]:
     found: list[str] = browser.execute_script(
         """
         const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
-        const inputs = [...document.querySelectorAll("input:not([type=hidden]), select, textarea")].filter((e) => !e.labels.length);
+        const fields = "input:not([type=hidden]), select, textarea";
+        const inputs = [...document.querySelectorAll(fields)].filter((e) => !e.labels.length);
         const heads = document.querySelectorAll("th:not([scope])");
         const inline = document.querySelectorAll("[style], style, script:not([src])");
         const twice = ids.filter((id, at) => ids.indexOf(id) !== at);
