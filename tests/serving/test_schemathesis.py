@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Response
 
+from serving.document import operations_of
 from serving.wire import HealthAnswer
 from serving.wire_parts import answers
 from tests.serving.fitted import copied
@@ -54,6 +55,13 @@ def test_the_service_does_what_its_document_says(keyed: Keyed, tmp_path: Path, r
     assert set(tried.checks) == CHECKS
     assert tried.operations == 19  # all but the promotion
     assert sum(tried.followed.values()) > 0
+
+
+def test_the_document_wants_a_key_of_every_operation_but_those_of_health(keyed: Keyed) -> None:
+    live, keys, _ = keyed
+    document = live.client.get("/openapi.json", headers={"Authorization": f"Bearer {keys['line']}"}).json()
+    free = [path for _, (_, path, said) in operations_of(document) if said.get("security") != [{"bearerAuth": []}]]
+    assert sorted(free) == ["/healthz", "/readyz"]
 
 
 @pytest.mark.parametrize(("body", "failed"), [(b'{"alive": true}', False), (b'{"alive": "yes"}', True)])

@@ -145,7 +145,7 @@ def try_out(
     )
     said = done.stdout + done.stderr
     if done.returncode not in (0, 1):
-        raise RuntimeError(said)
+        raise RuntimeError(f"schemathesis ended with {done.returncode}: {said}")
     return _read(role, events, passed=done.returncode == 0, said=said)
 
 
