@@ -71,7 +71,10 @@ def read_arrivals(
 
 
 def keep(connection: sa.Connection, arrivals: Iterable[Arrival], *, received_at: int) -> list[str]:
-    """Adds the rows, inside `features.database.writing`. For each ACCEPTED, KNOWN, or the reason why it is refused."""
+    """Adds the rows, inside `features.database.writing`. For each ACCEPTED, KNOWN, or the reason why it is refused.
+
+    Where the clock stepped back they came when the last one did: what had come in by a moment stays what it was.
+    """
     told = list(arrivals)
     held = _held(connection, [arrival.version for arrival in told])
     said, new = [], []
@@ -84,6 +87,8 @@ def keep(connection: sa.Connection, arrivals: Iterable[Arrival], *, received_at:
         else:
             said.append(KNOWN if digest == arrival.digest else f"{arrival.table}: the row {DIFFERS}")
     if new:
+        last = connection.execute(sa.select(ARRIVALS.c.received_at).order_by(ARRIVALS.c.id.desc()).limit(1)).scalar()
+        received_at = received_at if last is None else max(received_at, last)
         made = [
             {
                 "table": arrival.table,

@@ -100,6 +100,7 @@ class Store:
         self._site, self.engine = site, engine
         self._read: dict[int, pa.Table] = {}
         self._parsed: dict[int, Mapping[str, Any]] = {}
+        self._made = False  # whether the database has had its tables
 
     def state(self) -> State:
         """Of this moment; DatabaseUnreachable."""
@@ -172,7 +173,8 @@ class Store:
                 connection.exec_driver_sql("BEGIN")
             else:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
-            yield connection if sa.inspect(connection).has_table(SEGMENTS.name) else None
+            self._made = self._made or sa.inspect(connection).has_table(SEGMENTS.name)
+            yield connection if self._made else None
 
 
 _COLUMNS = (

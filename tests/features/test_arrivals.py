@@ -146,6 +146,15 @@ def test_a_row_is_kept_once_and_one_that_differs_is_told_the_way_out(engine: sa.
     assert [tuple(row) for row in kept] == [(1, NOW), (2, NOW + 1)]
 
 
+def test_rows_of_a_clock_that_stepped_back_came_when_the_last_one_did(engine: sa.Engine) -> None:
+    for number, moment in enumerate((NOW, NOW - 5, NOW + 1)):
+        with writing(engine) as connection:
+            keep(connection, [one("returns", {**RETURN, "return_id": f"R{number}"})], received_at=moment)
+    with engine.connect() as connection:
+        kept = connection.execute(sa.select(ARRIVALS.c.received_at).order_by(ARRIVALS.c.id)).scalars().all()
+    assert kept == [NOW, NOW, NOW + 1]
+
+
 def test_many_rows_are_kept_in_the_order_sent(engine: sa.Engine) -> None:
     taken, _ = read("returns", *({**RETURN, "return_id": f"R{number}"} for number in range(1200)))
     with writing(engine) as connection:
