@@ -112,7 +112,7 @@ def test_a_bad_lot_is_a_problem_in_its_place_and_the_others_are_scored(live: Liv
     results = live.score(lots, as_of=AS_OF)["results"]
     bad = ["invalid_lot"] * 5 + ["invalid_record"] * 4 + ["duplicate_lot"] + ["unknown_lot"] * 3
     bad += ["conflicts_with_history", "invalid_record", "invalid_record", "not_produced", "invalid_lot"]
-    bad += ["unknown_lot"] * 2
+    bad += ["invalid_lot", "unknown_lot"]
     assert [one.get("problem", {}).get("code") for one in results] == [None, *bad, None, None]
     for one in results:
         if "problem" in one:
@@ -207,7 +207,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "an empty field": (of('"":null'), "invalid_request"),
 } | {
     f"reasons {said}": (of(f'"reasons":{said}'), "invalid_request")
-    for said in ("21", "-1", "true", "false", "null", "1.5", "1.0", "-0.0", "1e999", "1e1", '"3"', "[]", "{}", "9" * 99)
+    for said in ("21", "-1", "true", "false", "null", "1.5", "1e999", '"3"', "[]", "{}", "9" * 99)
 } | {
     f"as_of {said}": (of(f'"as_of":{json.dumps(said)}'), code)
     for said, code in [

@@ -12,9 +12,11 @@ from tests.serving.live import Live
 from tests.small_site import write_site
 
 
-@pytest.mark.parametrize("reasons", [1, 1.0])
-def test_a_whole_number_may_be_written_with_a_point(live: Live, reasons: float) -> None:
-    assert len(live.score(["L000300"], reasons=reasons)["results"][0]["reasons"]) == 1
+@pytest.mark.parametrize(("written", "reasons"), [("1", 1), ("1.0", 1), ("2e0", 2), ("-0.0", 0)])
+def test_a_whole_number_may_be_written_with_a_point(live: Live, written: str, reasons: int) -> None:
+    body = f'{{"lots": ["L000300"], "reasons": {written}}}'
+    answer = live.client.post("/v1/scores", content=body).json()
+    assert len(answer["results"][0]["reasons"]) == reasons
 
 
 @pytest.mark.parametrize("reasons", [True, 1.5, "1", 21, None])
