@@ -54,24 +54,47 @@ class Entry:
     hash: str
 
 
-def append(connection: sa.Connection, *, kind: str, actor: str, body: dict[str, Any], at: int) -> Entry:
-    """Adds an entry, inside `writing`. Where the clock stepped back, its `at` is the last entry's.
+class Chain:
+    """Entries of one transaction, inside `writing`: `keep` adds them with one statement. Nobody else adds meanwhile."""
 
-    ValueError for a kind that there is not and for a body that JSON cannot say exactly, such as one with a NaN.
-    """
-    if kind not in KINDS:
-        raise ValueError(f"{kind} is no kind of audit entry; there are {', '.join(KINDS)}")
-    told = body_text(body)
-    if looks := set(_LOOKS_SALTED.findall(told)):
-        kept = connection.execute(sa.select(SALTS.c.hash).where(SALTS.c.hash.in_(looks))).scalars()
-        told = body_text({**body, SALTED: sorted(kept)})
-    last = connection.execute(_LAST).one_or_none()
-    seq, previous = (1, FIRST) if last is None else (last.seq + 1, last.hash)
-    moment = at if last is None else max(at, last.at)
-    found = hash_of(seq, moment, kind, actor, told, previous)
-    row = {"seq": seq, "at": moment, "kind": kind, "actor": actor, "body": told, "previous": previous, "hash": found}
-    connection.execute(_ADD, row)
-    return Entry(seq, moment, kind, actor, json.loads(told), previous, found)
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection, self._seq, self._hash = connection, 0, FIRST
+        self._at: int | None = None
+        if (last := connection.execute(_LAST).one_or_none()) is not None:
+            self._seq, self._at, self._hash = last.seq, last.at, last.hash
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, *, kind: str, actor: str, body: dict[str, Any], at: int) -> Entry:
+        """The next entry. Where the clock stepped back, its `at` is the last one's.
+
+        ValueError for a kind that there is not and for a body that JSON cannot say exactly, such as one with a NaN.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"{kind} is no kind of audit entry; there are {', '.join(KINDS)}")
+        told = body_text(body)
+        if looks := set(_LOOKS_SALTED.findall(told)):
+            kept = self._connection.execute(sa.select(SALTS.c.hash).where(SALTS.c.hash.in_(looks))).scalars()
+            told = body_text({**body, SALTED: sorted(kept)})
+        seq, previous, moment = self._seq + 1, self._hash, at if self._at is None else max(at, self._at)
+        found = hash_of(seq, moment, kind, actor, told, previous)
+        row = {"seq": seq, "at": moment, "kind": kind, "actor": actor, "body": told, "previous": previous}
+        self._rows.append({**row, "hash": found})
+        self._seq, self._at, self._hash = seq, moment, found
+        return Entry(seq, moment, kind, actor, json.loads(told), previous, found)
+
+    def keep(self) -> None:
+        """Without it nothing of what was added is there."""
+        if self._rows:
+            self._connection.execute(_ADD, self._rows)
+            self._rows = []
+
+
+def append(connection: sa.Connection, *, kind: str, actor: str, body: dict[str, Any], at: int) -> Entry:
+    """Adds an entry, inside `writing`; see `Chain.add`."""
+    chain = Chain(connection)
+    entry = chain.add(kind=kind, actor=actor, body=body, at=at)
+    chain.keep()
+    return entry
 
 
 def last_of(connection: sa.Connection, kind: str) -> Entry | None:

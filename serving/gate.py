@@ -26,14 +26,14 @@ from serving import recorded_rules
 from serving.actors import at_terminal
 from serving.answers import Answer, to_log
 from serving.arriving import known_attributes, no_number
-from serving.audit import append
+from serving.audit import Chain
 from serving.containments import open_scopes
 from serving.gate_answers import Decided, amend, decide, scorer_facts
 from serving.gate_calls import GateCall
 from serving.lane import Lane
 from serving.loaded import Loaded
 from serving.metrics import Metrics
-from serving.once import given, keep_answer
+from serving.once import Given
 from serving.pending import about, pending
 from serving.problems import Problem
 from serving.published import out_of_date
@@ -134,13 +134,16 @@ class Gate:
             self._rules_in = recorded_rules.record(
                 connection, self._rules, actor=f"settings read by {at_terminal()}", at=now, held=self._rules_in
             )
-            facts = self._facts(loaded, ground, now)
+            facts, chain = self._facts(loaded, ground, now), Chain(connection)
+            once = Given(connection, {(one.once.scope, one.once.key) for one in calls if one.once.key is not None})
             answers = [
                 Waits(max(lots.values()))
                 if lots and call.patient
-                else self._recorded(connection, call, answer, facts, now)
+                else self._recorded(connection, chain, once, call, answer, facts, now)
                 for call, answer, lots in zip(calls, decided.answers, waits, strict=True)
             ]
+            chain.keep()
+            once.keep()
         self._tell(ground, decided, answers, now)
         return [answer.answer if isinstance(answer, Again) else answer for answer in answers]
 
@@ -186,12 +189,19 @@ class Gate:
         }
 
     def _recorded(
-        self, connection: sa.Connection, one: GateCall, answer: Answer, facts: Mapping[str, Any], now: int
+        self,
+        connection: sa.Connection,
+        chain: Chain,
+        once: Given,
+        one: GateCall,
+        answer: Answer,
+        facts: Mapping[str, Any],
+        now: int,
     ) -> "Answer | Again | Problem":
-        once = one.once
-        if once.key is not None:
+        scope, key, request = one.once.scope, one.once.key, one.once.request
+        if key is not None:
             try:
-                if (before_ := given(connection, once.scope, once.key, once.request)) is not None:
+                if (before_ := once.before(scope, key, request)) is not None:
                     return Again(before_)
             except Problem as conflict:
                 return conflict
@@ -200,10 +210,10 @@ class Gate:
         call = one.call
         body = {**facts, "call": {"lots": list(call.lots), "as_of": call.as_of, "reasons": call.reasons}}
         body |= {"refused": refused, "not_kept": not_kept, "answer": answer}
-        entry = append(connection, kind="decision", actor=one.actor, body=body, at=now)
+        entry = chain.add(kind="decision", actor=one.actor, body=body, at=now)
         given_now = {"audit_id": str(entry.seq), **answer}
-        if once.key is not None:
-            keep_answer(connection, once.scope, once.key, once.request, given_now, at=now)
+        if key is not None:
+            once.add(scope, key, request, given_now, at=now)
         return given_now
 
     def _kept(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,8 +14,8 @@ from serving.tables import ANSWERS
 KEPT = 30 * DAY
 LONGEST = 200  # characters of a key
 # Made once: to make a statement takes SQLAlchemy longer than SQLite takes to answer it.
-_GIVEN = sa.select(ANSWERS.c.request, ANSWERS.c.answer).where(
-    ANSWERS.c.scope == sa.bindparam("scope"), ANSWERS.c.key == sa.bindparam("key")
+_GIVEN = sa.select(ANSWERS.c.scope, ANSWERS.c.key, ANSWERS.c.request, ANSWERS.c.answer).where(
+    sa.tuple_(ANSWERS.c.scope, ANSWERS.c.key).in_(sa.bindparam("asked", expanding=True))
 )
 _KEEP = ANSWERS.insert()
 
@@ -33,23 +34,49 @@ def request_hash(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
+class Given:
+    """Answers of the calls of one transaction, inside `writing`, by (scope, key): asked for and kept all at once."""
+
+    def __init__(self, connection: sa.Connection, asked: Collection[tuple[str, str]]) -> None:
+        self._connection = connection
+        rows = connection.execute(_GIVEN, {"asked": list(asked)}) if asked else ()
+        self._given: dict[tuple[str, str], tuple[str, str]] = {(one[0], one[1]): (one[2], one[3]) for one in rows}
+        self._rows: list[dict[str, Any]] = []
+
+    def before(self, scope: str, key: str, request: str) -> dict[str, Any] | None:
+        """The answer that was given under this key, None: none. Problem `idempotency_conflict` for another request."""
+        if (scope, key) not in self._given:
+            return None
+        found, told = self._given[scope, key]
+        if found != request:
+            raise Problem("idempotency_conflict", "this Idempotency-Key came with another body before; take a new one")
+        answer: dict[str, Any] = json.loads(told)
+        return answer
+
+    def add(self, scope: str, key: str, request: str, answer: dict[str, Any], *, at: int) -> None:
+        told = json.dumps(answer, separators=(",", ":"), allow_nan=False)
+        self._given[scope, key] = request, told
+        self._rows.append({"scope": scope, "key": key, "request": request, "answer": told, "at": at})
+
+    def keep(self) -> None:
+        """Keeps what was added: with what it did, or not at all. Keys of a month ago make room."""
+        if self._rows:
+            self._connection.execute(_KEEP, self._rows)
+            self._rows = []
+
+
 def given(connection: sa.Connection, scope: str, key: str, request: str) -> dict[str, Any] | None:
-    """The answer that was given under this key; None: none was. Problem `idempotency_conflict` for another request."""
-    found = connection.execute(_GIVEN, {"scope": scope, "key": key}).one_or_none()
-    if found is None:
-        return None
-    if found.request != request:
-        raise Problem("idempotency_conflict", "this Idempotency-Key came with another body before; take a new one")
-    answer: dict[str, Any] = json.loads(found.answer)
-    return answer
+    """See `Given.before`."""
+    return Given(connection, [(scope, key)]).before(scope, key, request)
 
 
 def keep_answer(
     connection: sa.Connection, scope: str, key: str, request: str, answer: dict[str, Any], *, at: int
 ) -> None:
-    """Keeps the answer, inside `writing`: with what it did, or not at all. Keys of a month ago make room."""
-    told = json.dumps(answer, separators=(",", ":"), allow_nan=False)
-    connection.execute(_KEEP, {"scope": scope, "key": key, "request": request, "answer": told, "at": at})
+    """See `Given.keep`."""
+    one = Given(connection, ())
+    one.add(scope, key, request, answer, at=at)
+    one.keep()
 
 
 def forget(connection: sa.Connection, *, now: int) -> None:
