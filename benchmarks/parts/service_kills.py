@@ -73,6 +73,7 @@ class Killer:
     def _worker(self) -> bool:
         time.sleep(self.random.random() * 0.3)
         lost = self.clients.unanswered
+        self._until(lambda: self._processes()[0], "a worker runs")
         workers, _ = self._processes()
         os.kill(self.random.choice(workers), signal.SIGKILL)
         self._until(lambda: len(self._processes()[0]) == 2, "two workers answer")
@@ -80,6 +81,7 @@ class Killer:
 
     def _keeper(self) -> bool:
         time.sleep(self.random.random() * 0.3)
+        self._until(lambda: self._processes()[1], "a keeper runs")
         _, keeper = self._processes()
         os.kill(keeper, signal.SIGKILL)
         half = list((self.site.state_dir / "serving" / "histories").glob(".new-*"))
