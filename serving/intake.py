@@ -26,10 +26,13 @@ FOLD_AT = 2_000  # rows that wait; so many are read in a few milliseconds at eve
 
 
 class Intake:
-    """Makes readings. `fault`: why the stored histories could not be read last, "": they could."""
+    """Makes readings. `fault`: why the stored histories could not be read last, "": they could.
 
-    def __init__(self, site: Site, engine: sa.Engine) -> None:
-        self._site, self._store = site, Store(site, engine)
+    `served`: whether histories of an earlier process are served, which may show what arrived.
+    """
+
+    def __init__(self, site: Site, engine: sa.Engine, *, served: bool = False) -> None:
+        self._site, self._store, self._served = site, Store(site, engine), served
         self._migrated = False
         self._stored = self._stored_before()
         self._base: dict[str, pa.Table] = {}
@@ -50,7 +53,11 @@ class Intake:
         return self._stored.waiting >= FOLD_AT
 
     def refresh(self, now: int) -> Reading:
-        """Reads the sources, stores what is new in them, folds what arrived. SourceUnreachable, ContractViolation."""
+        """Reads the sources, stores what is new in them, folds what arrived. SourceUnreachable, ContractViolation.
+
+        DatabaseUnreachable where the stored histories were never read, and others are served: the sources alone would
+        take away from scores what had arrived.
+        """
         sources = read_sources(self._site)
         if lost := gone(self._stored, sources):
             raise SourceUnreachable("; ".join(lost))
@@ -63,6 +70,8 @@ class Intake:
                     log.info("%s: %d new, %d changed, %d folded", one.table, one.new, one.changed, one.folded)
             self._stored, self.fault = self._store.all(), ""
         except DatabaseUnreachable as fault:
+            if self._served and self._stored.nothing:
+                raise
             self.fault = f"scores stand on the sources alone, and on what had arrived before: {fault}"
             raw = stored_and_new(self._stored, sources, self._site, now=now)
             return replace(histories_of(raw, self._site, now=now), state=State(), stored=self._stored)

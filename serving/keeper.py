@@ -54,10 +54,10 @@ class Keeper:
         self._site, self._log = site, score_log
         self._policy = Policy.of(site)
         self._engine = open_database(site.database_url)
-        self._intake = Intake(site, self._engine)
         self._rested = self._rescored = 0.0  # by the monotonic clock: then arrivals are looked for, lots scored again
         self._published = read_published(site.state_dir)
         self._histories = self._mapped()
+        self._intake = Intake(site, self._engine, served=self._histories is not None)
         self._scorer: Scorer | None = None
         self._state: tuple[object, ...] = ()
         self._refused: LotRiskError | None = None

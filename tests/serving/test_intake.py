@@ -12,11 +12,14 @@ from features.asof import SECOND
 from features.card import iso
 from features.champion import read_scorer
 from features.database import open_database
+from features.errors import DatabaseUnreachable
 from features.histories import Histories
 from features.mapped import content_hash
+from features.output import write_text
 from features.reading import read_histories
 from features.score import Policy, Scored, question, score
 from features.site import Site, read_site
+from serving.heads import FILE as HEADS
 from serving.intake import Intake
 from serving.loaded import warm
 from tests.serving.fitted import copied
@@ -87,6 +90,20 @@ def test_only_what_was_made_of_tables_that_are_the_same_is_taken_over(site: Site
     other = Histories({**first.tables, "lots": stranger}, first.ids)
     other.take_over(first)
     assert "lots" not in other._made
+
+
+def test_who_starts_while_the_database_is_gone_takes_nothing_from_what_is_served(site: Site, intake: Intake) -> None:
+    now = clock()
+    intake.refresh(now)
+    write_text(site.state_dir / HEADS, "there were entries\n")  # so that the file is not made anew
+    aside = (site.state_dir / "lotrisk.db").rename(site.state_dir / "away.db")
+    engine = open_database(site.database_url)
+    started = Intake(site, engine, served=True)
+    with pytest.raises(DatabaseUnreachable):
+        started.refresh(now + SECOND)
+    aside.rename(site.state_dir / "lotrisk.db")
+    assert started.refresh(now + 2 * SECOND).state.segments > 0
+    engine.dispose()
 
 
 def test_a_database_that_is_gone_leaves_what_was_read_of_it(site: Site, intake: Intake) -> None:
