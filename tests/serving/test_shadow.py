@@ -265,10 +265,10 @@ def test_a_challenger_that_breaks_while_warming_does_not_keep_histories_from_bei
 
     really: Callable[..., None] = serving.keeper.warm
 
-    def warm(scorer: Scorer, *rest: Any) -> None:
+    def warm(scorer: Scorer, *rest: Any, **named: Any) -> None:
         if scorer.version == "2":
             raise ZeroDivisionError
-        really(scorer, *rest)
+        really(scorer, *rest, **named)
 
     monkeypatch.setattr("serving.keeper.warm", warm)
     Keeper(site, score_log).step(now())
