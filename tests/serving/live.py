@@ -98,6 +98,7 @@ def serving(folder: Path, *, workers: int = 2, env: Mapping[str, str] = os.envir
         url = re.search(r"running on (http://\S+)", said)
         assert url is not None, said
         client.base_url = httpx.URL(url[1])
+        _until_listed(url[1])
         live = Live(url[1], client, process, folder, log, aside)
         started = _descendants(process.pid)
         yield live
@@ -147,6 +148,16 @@ def _until_ready(process: "subprocess.Popen[bytes]", log: Path, workers: int) ->
         return said if min(said.count(one) for one in told) >= workers else ""
 
     return str(eventually(ready, "every worker is ready"))
+
+
+def _until_listed(url: str, *, seconds: float = 20.0) -> None:
+    """Waits for the first scores of the open lots, which come after the histories; where there are none, in vain."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        said = [httpx.get(f"{url}/v1/lots?limit=1", timeout=PATIENCE, trust_env=False) for _ in range(4)]
+        if all(one.status_code != 200 or one.json()["as_of"] for one in said):
+            return
+        time.sleep(0.05)
 
 
 def _children(pid: int) -> list[int]:
