@@ -1,6 +1,7 @@
 """Brings the SQL database up to date: the steps in `migrations`, run by Alembic."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -8,7 +9,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from features.database import database_fault, database_file, database_name, opened, parsed_url
 from features.errors import DatabaseUnreachable, LotRiskError
-from serving.heads import FILE as HEADS
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATING = 30.0  # seconds that a start waits for another one that migrates
@@ -18,8 +18,8 @@ _MIGRATION_LOCK = 7_201_995  # PostgreSQL's advisory lock; any number that nobod
 def migrate(url: str, *, to: str = "") -> None:
     """Brings the database up to date, or to the revision `to`; makes SQLite's file; several may start at once.
 
-    A file that is gone is not made anew where heads of its audit log lie beside it: decisions would go into an empty
-    one, and be lost when the old one is put back.
+    A file that was made once and is gone is not made anew: decisions would go into an empty one, and be lost when the
+    old one is put back; what SQLite keeps beside it would spoil both.
 
     LotRiskError for a database of a newer lot-risk, DatabaseUnreachable for one that does not answer.
     """
@@ -31,14 +31,24 @@ def migrate(url: str, *, to: str = "") -> None:
             raise DatabaseUnreachable(
                 f"{database_name(parsed)}: its folder cannot be made ({error.strerror})"
             ) from None
-    engine = opened(parsed, mode="rw" if _had_entries(parsed) else "rwc", busy=_MIGRATING)
+    made = _marker(parsed)
+    engine = opened(parsed, mode="rwc" if made is None or not made.exists() else "rw", busy=_MIGRATING)
     give_up = time.monotonic() + _MIGRATING
     try:
         while True:
             try:
-                return _upgrade(engine, to)
+                _upgrade(engine, to)
+                if made is not None:
+                    with suppress(OSError):
+                        made.touch()
+                return
             except SQLAlchemyError as error:
                 # Two that turn one new file to write-ahead mode at once: SQLite tells one of them not to wait.
+                if made is not None and made.exists() and not database_file(parsed).exists():
+                    raise DatabaseUnreachable(
+                        f"{database_name(parsed)}: the file is gone; put it or its backup back, or remove {made.name} "
+                        "beside it to begin with an empty one"
+                    ) from None
                 if not _is_busy(error) or time.monotonic() > give_up:
                     raise database_fault(engine, error) from None
                 time.sleep(0.05)
@@ -46,8 +56,12 @@ def migrate(url: str, *, to: str = "") -> None:
         engine.dispose()
 
 
-def _had_entries(url: sa.URL) -> bool:
-    return url.get_backend_name() == "sqlite" and (database_file(url).parent / HEADS).exists()
+def _marker(url: sa.URL) -> Path | None:
+    """The file that says that SQLite's was made; None: it is not SQLite."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    file = database_file(url)
+    return file.with_name(f"{file.name}.made")
 
 
 def _is_busy(error: SQLAlchemyError) -> bool:

@@ -16,8 +16,6 @@ from alembic.runtime.migration import MigrationContext
 from features.catalogue import SEGMENTS
 from features.database import METADATA, check_writable, database_name, open_database, reached, writing
 from features.errors import DatabaseUnreachable, LotRiskError, SettingsError
-from serving.audit import append, entry_of
-from serving.heads import write_heads
 from serving.migrate import migrate
 from serving.score_rows import SCORES
 from serving.tables import AUDIT
@@ -145,22 +143,19 @@ def test_a_moved_file_is_noticed_and_found_again(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_a_file_that_is_gone_is_not_made_anew_where_heads_of_its_audit_log_lie_beside_it(tmp_path: Path) -> None:
+def test_a_file_that_was_made_once_and_is_gone_is_not_made_anew(tmp_path: Path) -> None:
     file = tmp_path / "lotrisk.db"
     migrate(f"sqlite:///{file}")
-    engine = open_database(f"sqlite:///{file}")
-    with writing(engine) as connection:
-        append(connection, kind="containment", actor="a test", body={}, at=1)
-    assert write_heads(engine, tmp_path)
-    engine.dispose()
     file.rename(tmp_path / "away.db")
-    with pytest.raises(DatabaseUnreachable, match="unable to open"):
+    with pytest.raises(DatabaseUnreachable, match=r"is gone; put it .* back, or remove lotrisk\.db\.made"):
         migrate(f"sqlite:///{file}")
     assert not file.exists()
     (tmp_path / "away.db").rename(file)
     migrate(f"sqlite:///{file}")
-    assert entry_of(engine, 1) is not None
-    engine.dispose()
+    file.unlink()
+    (tmp_path / "lotrisk.db.made").unlink()
+    migrate(f"sqlite:///{file}")
+    assert file.exists()
 
 
 def test_a_locked_file_takes_no_writes_and_says_so(tmp_path: Path) -> None:

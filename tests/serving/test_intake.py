@@ -15,11 +15,9 @@ from features.database import open_database
 from features.errors import DatabaseUnreachable
 from features.histories import Histories
 from features.mapped import content_hash
-from features.output import write_text
 from features.reading import read_histories
 from features.score import Policy, Scored, question, score
 from features.site import Site, read_site
-from serving.heads import FILE as HEADS
 from serving.intake import Intake
 from serving.loaded import warm
 from tests.serving.fitted import copied
@@ -95,7 +93,6 @@ def test_only_what_was_made_of_tables_that_are_the_same_is_taken_over(site: Site
 def test_who_starts_while_the_database_is_gone_takes_nothing_from_what_is_served(site: Site, intake: Intake) -> None:
     now = clock()
     intake.refresh(now)
-    write_text(site.state_dir / HEADS, "there were entries\n")  # so that the file is not made anew
     aside = (site.state_dir / "lotrisk.db").rename(site.state_dir / "away.db")
     engine = open_database(site.database_url)
     started = Intake(site, engine, served=True)
