@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import time_ns
@@ -45,8 +45,11 @@ CARD_HEADERS = {
 _HTTP = {404: "not_found", 405: "method_not_allowed"}
 
 
-def create_app(folder: Path, *, workers: int = 1) -> FastAPI:
-    """The app of the site in `folder`, one of so many workers'; SettingsError where it cannot be used."""
+def create_app(folder: Path, *, workers: int = 1, loaded: Callable[[], object] = lambda: None) -> FastAPI:
+    """The app of the site in `folder`, one of so many workers'; SettingsError where it cannot be used.
+
+    `loaded` is called once, before the first answer, when there is something to score with or it takes too long.
+    """
     site = read_site(folder, os.environ)
     metrics = Metrics()
     service = Service(site, metrics)
@@ -55,6 +58,7 @@ def create_app(folder: Path, *, workers: int = 1) -> FastAPI:
     async def running(_: FastAPI) -> AsyncIterator[None]:
         service.start()
         await service.wait(_PATIENCE)
+        loaded()
         yield
         service.close()
 

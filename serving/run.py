@@ -1,5 +1,6 @@
 """`lotrisk serve`: the socket, the workers behind it, and the keeper beside them; each is started again if it ends."""
 
+import gc
 import logging
 import tempfile
 import threading
@@ -86,7 +87,13 @@ def worker_app(folder: Path, workers: int) -> FastAPI:
     from serving.logs import log_to_stderr
 
     log_to_stderr()
-    return create_app(folder, workers=workers)
+    return create_app(folder, workers=workers, loaded=_settle)
+
+
+def _settle() -> None:
+    """What is there by now stays: the collector would look through all of it once in 2,000 decisions, for 0.2 s."""
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
