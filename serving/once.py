@@ -14,8 +14,8 @@ from serving.tables import ANSWERS
 KEPT = 30 * DAY
 LONGEST = 200  # characters of a key
 # Made once: to make a statement takes SQLAlchemy longer than SQLite takes to answer it.
-_GIVEN = sa.select(ANSWERS.c.scope, ANSWERS.c.key, ANSWERS.c.request, ANSWERS.c.answer).where(
-    sa.tuple_(ANSWERS.c.scope, ANSWERS.c.key).in_(sa.bindparam("asked", expanding=True))
+_GIVEN = sa.select(ANSWERS.c.key, ANSWERS.c.request, ANSWERS.c.answer).where(
+    ANSWERS.c.scope == sa.bindparam("scope"), ANSWERS.c.key.in_(sa.bindparam("keys", expanding=True))
 )
 _KEEP = ANSWERS.insert()
 
@@ -39,9 +39,12 @@ class Given:
 
     def __init__(self, connection: sa.Connection, asked: Collection[tuple[str, str]]) -> None:
         self._connection = connection
-        rows = connection.execute(_GIVEN, {"asked": list(asked)}) if asked else ()
-        self._given: dict[tuple[str, str], tuple[str, str]] = {(one[0], one[1]): (one[2], one[3]) for one in rows}
+        self._given: dict[tuple[str, str], tuple[str, str]] = {}
         self._rows: list[dict[str, Any]] = []
+        for scope in {scope for scope, _ in asked}:  # for pairs SQLite would read the whole table
+            keys = [key for its, key in asked if its == scope]
+            found = connection.execute(_GIVEN, {"scope": scope, "keys": keys})
+            self._given |= {(scope, one.key): (one.request, one.answer) for one in found}
 
     def before(self, scope: str, key: str, request: str) -> dict[str, Any] | None:
         """The answer that was given under this key, None: none. Problem `idempotency_conflict` for another request."""

@@ -17,6 +17,7 @@ from features.catalogue import SEGMENTS
 from features.database import METADATA, check_writable, database_name, open_database, reached, writing
 from features.errors import DatabaseUnreachable, LotRiskError, SettingsError
 from serving.migrate import migrate
+from serving.once import Given
 from serving.score_rows import SCORES
 from serving.tables import AUDIT
 from tests.serving.unsteady import postgres_schema
@@ -156,6 +157,18 @@ def test_a_file_that_was_made_once_and_is_gone_is_not_made_anew(tmp_path: Path) 
     (tmp_path / "lotrisk.db.made").unlink()
     migrate(f"sqlite:///{file}")
     assert file.exists()
+
+
+def test_answers_given_before_are_looked_up_and_not_searched_for(tmp_path: Path) -> None:
+    migrate(f"sqlite:///{tmp_path / 'lotrisk.db'}")
+    engine, asked = open_database(f"sqlite:///{tmp_path / 'lotrisk.db'}"), list[str]()
+    sa.event.listen(engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+    with engine.connect() as connection:
+        Given(connection, [("gate", "a key"), ("gate", "another")])
+        (statement,) = asked
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", ("gate", "a key", "another")).all()
+    engine.dispose()
+    assert [row[-1] for row in plan] == ["SEARCH answers USING INDEX sqlite_autoindex_answers_1 (scope=? AND key=?)"]
 
 
 def test_a_locked_file_takes_no_writes_and_says_so(tmp_path: Path) -> None:
