@@ -22,7 +22,7 @@ def run(folder: Path, *asked: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProcess[str]":
-    return run(tmp_path_factory.mktemp("faults"), "--seconds", "1.5", "--only", *FAULTS)
+    return run(tmp_path_factory.mktemp("faults"), "--seconds", "1", "--only", *FAULTS)
 
 
 def rows(told: "subprocess.CompletedProcess[str]") -> dict[str, list[str]]:
