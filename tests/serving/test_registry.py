@@ -425,7 +425,7 @@ def test_everything_goes_by_url_too(url: str, tmp_path: Path) -> None:
     assert [site.promote("1"), site.promote("2"), site.rollback()] == [None, "1", "1"]
     assert site.champions() == ("1", "1")
     made = {path.name for path in site.state_dir.iterdir() if not path.name.startswith("lotrisk.db-")}
-    assert made == {"bundles", "cards", "champion", "lotrisk.db", "reasons.json"}
+    assert made == {"bundles", "cards", "champion", "lotrisk.db", "lotrisk.db.made", "reasons.json"}
     elsewhere = Site("by url", url, tmp_path / "another machine")
     assert elsewhere.promote("2") == "1"
     assert site.champions() == ("2", "1")
