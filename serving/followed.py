@@ -1,6 +1,6 @@
 """What follows a decision: it is overruled by who may, and carried out; each with its entry and disposition row."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,8 +15,11 @@ from serving.access import Caller
 from serving.answers import Answer
 from serving.audit import Entry, append, entry_in
 from serving.bodies import whole_number
+from serving.containments import open_scopes
 from serving.gate_calls import Once, words_of
+from serving.loaded import Loaded
 from serving.once import given, keep_answer
+from serving.overtaken import check_newest, check_not_contained
 from serving.problems import Problem
 from serving.recording import looking, recording
 from serving.tables import FOLLOWED
@@ -31,8 +34,8 @@ _CARRIED_OUT = ("lot_id", "action", "found")
 class Followed:
     """Overrides and what was carried out, of one worker."""
 
-    def __init__(self, site: Site, engine: sa.Engine) -> None:
-        self._site, self._engine = site, engine
+    def __init__(self, site: Site, engine: sa.Engine, *, loaded: Callable[[], Loaded]) -> None:
+        self._site, self._engine, self._loaded = site, engine, loaded
 
     def decision(self, audit_id: str) -> Answer:
         """A recorded decision, and what has followed. Problem `unknown_decision`."""
@@ -79,13 +82,15 @@ class Followed:
                 "reason": reason,
                 "role": caller.role,
                 "risk_class": risk_class,
+                "containments": [scope.id for scope in open_scopes(connection)],
             }
             return self._followed(connection, body, "override", action, None, caller=caller, once=once, now=now)
 
     def carried_out(self, audit_id: str, sent: Mapping[str, Any], *, caller: Caller, once: Once, now: int) -> Answer:
         """Notes that the decision that stands was carried out, with its disposition row.
 
-        Problem `not_decided` for an action that is less careful than that decision.
+        Problem `not_decided` for an action that is less careful than that decision, and for a release that a newer
+        decision or a containment has overtaken.
         """
         entry = self._entry(audit_id)
         result = _result(entry, sent.get("lot_id"))
@@ -98,10 +103,10 @@ class Followed:
             standing = _standing(connection, entry.seq, lot_id)
             decision = result["decision"] if standing is None else standing.now
             action = sent.get("action") or _DONE.get(decision, "held")
-            if action == "released" and standing is None:
-                _check_fresh(result, now)
             passed = standing is not None and standing.action == "inspected" and standing.found == 0
             _check(decision, action, found, passed=passed)
+            if action == "released":
+                self._check_release(connection, entry, result, standing, now)
             body = {
                 "of": entry.seq,
                 "lot_id": lot_id,
@@ -111,6 +116,18 @@ class Followed:
                 "found": found,
             }
             return self._followed(connection, body, "carried_out", action, found, caller=caller, once=once, now=now)
+
+    def _check_release(
+        self, connection: sa.Connection, entry: Entry, result: Mapping[str, Any], standing: Any, now: int
+    ) -> None:
+        """Problem `not_decided` where what stands has run out, or was overtaken since."""
+        overruled = None if standing is None else standing.overruled
+        if overruled is None and (standing is None or standing.action != "inspected"):
+            _check_fresh(result, now)
+        since = entry if overruled is None else entry_in(connection, overruled) or entry
+        lot_id = result["lot_id"]
+        check_newest(connection, lot_id, since)
+        check_not_contained(connection, entry, lot_id, since, self._loaded(), self._site, now=now)
 
     def _followed(
         self,
@@ -131,9 +148,11 @@ class Followed:
             disposition |= {} if found is None else {"found": found}
             self._keep(connection, disposition, now)
         entry = append(connection, kind=kind, actor=caller.actor, body=body | {"disposition": disposition}, at=now)
-        row = {"now": body["decision"]}
+        row: dict[str, Any] = {"now": body["decision"]}
         if action is not None:
             row |= {"action": action, "found": found}
+        if kind == "override":
+            row |= {"overruled": entry.seq}
         of = (FOLLOWED.c.decision == body["of"]) & (FOLLOWED.c.lot_id == body["lot_id"])
         if connection.execute(FOLLOWED.update().where(of).values(**row)).rowcount == 0:
             connection.execute(FOLLOWED.insert().values(decision=body["of"], lot_id=body["lot_id"], **row))

@@ -74,7 +74,7 @@ class Service:
             shadow=self._shadow.put,
             clock=_now,
         )
-        self.followed = Followed(site, self.engine)
+        self.followed = Followed(site, self.engine, loaded=lambda: self.loaded)
         self.suspicion = Suspicion(self.engine, loaded=lambda: self.loaded, score=self.scores, clock=self.gate.now)
         self._quick: Lane[Call, Answer] = Lane(self._answer, size=lambda call: len(call.lots), most=BATCH)
         self._slow: Lane[Call, Answer] = Lane(self._one_by_one, size=lambda call: len(call.lots), most=1)

@@ -72,5 +72,14 @@ FOLLOWED = sa.Table(
     sa.Column("now", sa.Text, nullable=False),  # the decision that stands: the gate's, or the last override's
     sa.Column("action", sa.Text),  # the last that was carried out; null: none was
     sa.Column("found", sa.Integer),  # at an inspection, 0 or 1
+    sa.Column("overruled", sa.BigInteger),  # seq of the last override's entry; null: there was none
 )
 """What became of decisions that were overridden or carried out; the audit log has how it came so."""
+DECIDED = sa.Table(
+    "decided",
+    METADATA,
+    sa.Column("lot", sa.LargeBinary, primary_key=True),  # the first 16 bytes of the sha256 of its id
+    sa.Column("decision", sa.BigInteger, primary_key=True, autoincrement=False),  # seq of its entry
+    sqlite_with_rowid=False,
+)
+"""Which decisions are about a lot, so that the newest is found without reading the audit log."""

@@ -126,4 +126,4 @@ _OF = {"decision": link("decision", {"audit_id": "/of"}), "carried_out": link("c
 GATED = answers(GateAnswer, *WRITES, "too_many_lots", "future_as_of", "not_ready", links=_NAMED)
 DECIDED = answers(DecisionAnswer, "invalid_request", "unknown_decision", "not_recorded")
 OVERRIDDEN = answers(FollowedAnswer, *_FOLLOWS, "not_authorised", links=_OF)
-DONE = answers(FollowedAnswer, *_FOLLOWS, "not_decided", links=_OF)
+DONE = answers(FollowedAnswer, *_FOLLOWS, "not_decided", "not_ready", links=_OF)

@@ -115,7 +115,12 @@ class Counter:
 
 @pytest.fixture(scope="module")
 def stated(factory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = copied(factory, tmp_path_factory.mktemp("gate") / "valves")
+    return with_authority(factory, tmp_path_factory.mktemp("gate") / "valves")
+
+
+def with_authority(factory: Path, folder: Path) -> Path:
+    """The factory with who may overrule what."""
+    copied(factory, folder)
     with (folder / "lotrisk.toml").open("a", encoding="utf-8") as file:
         file.write(GATE)
     return folder
@@ -130,8 +135,12 @@ admin = ["low", "medium", "high", "unknown", "rule"]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def counter(request: pytest.FixtureRequest, stated: Path, tmp_path: Path) -> Iterator[Counter]:
-    folder = copied(stated, tmp_path / "valves")
-    if request.param == "sqlite":
+    yield from counter_over(request.param, copied(stated, tmp_path / "valves"))
+
+
+def counter_over(database: str, folder: Path) -> Iterator[Counter]:
+    """The gate of the site in `folder`, with a database of its own on either server."""
+    if database == "sqlite":
         yield from _open(folder)
         return
     with postgres_schema() as url:

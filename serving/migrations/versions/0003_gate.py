@@ -17,7 +17,7 @@ _NEVER_CHANGED_POSTGRESQL = """
 
 def upgrade() -> None:
     """What the columns mean stands where each table is used: `features.catalogue`, `serving.audit`, `serving.keys`,
-    `serving.once` and `serving.containments`."""
+    `serving.once`, `serving.containments` and `serving.overtaken`."""
     op.create_table(
         "segments",
         sa.Column("id", _NUMBER, primary_key=True),
@@ -99,6 +99,13 @@ def upgrade() -> None:
         sa.Column("now", sa.Text, nullable=False),
         sa.Column("action", sa.Text),
         sa.Column("found", sa.Integer),
+        sa.Column("overruled", sa.BigInteger),
+    )
+    op.create_table(
+        "decided",
+        sa.Column("lot", sa.LargeBinary, primary_key=True),
+        sa.Column("decision", sa.BigInteger, primary_key=True, autoincrement=False),
+        sqlite_with_rowid=False,
     )
     if op.get_bind().dialect.name == "sqlite":
         for change in ("UPDATE", "DELETE"):

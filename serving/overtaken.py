@@ -1,0 +1,110 @@
+"""What has overtaken a decision: a newer one about the same lot, or a containment that holds the lot since.
+
+The lot is not released by it any more, whatever it said. `DECIDED` names a lot by a hash: what a call calls a lot may
+be longer than an index of PostgreSQL takes, and hold characters that no database does.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from features.asked import ask
+from features.containment import Scope, held
+from features.histories import Histories
+from features.site import Site
+from serving.answers import Answer, Call, judgements_of, read_lots
+from serving.audit import Entry
+from serving.containments import open_scopes
+from serving.loaded import Loaded
+from serving.pending import about, pending
+from serving.problems import Problem
+from serving.tables import DECIDED
+
+_TRACED = ("lots", "genealogy", "supplier_lots")
+"""What containments look at."""
+_ADD = DECIDED.insert()
+_NEWEST = sa.select(sa.func.max(DECIDED.c.decision)).where(DECIDED.c.lot == sa.bindparam("about"))
+
+
+def keep_decided(connection: sa.Connection, answers: Sequence[Answer]) -> None:
+    """Notes which lots new decisions are about, in their transaction and with one statement."""
+    rows = [
+        {"lot": _lot(name), "decision": int(answer["audit_id"])}
+        for answer in answers
+        for name in {result["lot_id"] for result in answer["results"]}
+        if name is not None
+    ]
+    if rows:
+        connection.execute(_ADD, rows)
+
+
+def check_newest(connection: sa.Connection, lot_id: str, since: Entry) -> None:
+    """Problem `not_decided` where the gate decided about the lot after the entry `since`."""
+    newest = connection.execute(_NEWEST, {"about": _lot(lot_id)}).scalar_one()
+    if newest is not None and newest > since.seq:
+        raise Problem(
+            "not_decided",
+            f"the gate was asked about the lot again; decision {newest} is the newest: carry that out",
+        )
+
+
+def check_not_contained(
+    connection: sa.Connection, decision: Entry, lot_id: str, since: Entry, loaded: Loaded, site: Site, *, now: int
+) -> None:
+    """Problem `not_decided` where an open containment holds the lot that did not when `since` was written.
+
+    `since`: the decision, or the override that stands in its place: who overrules knows what is open.
+    """
+    if site.gate.rules.open_containment.action == "off":
+        return
+    known = _known(decision, lot_id, since)
+    scopes = [scope for scope in open_scopes(connection) if scope.id not in known]
+    if not scopes:
+        return
+    if loaded.histories is None:
+        raise Problem("not_ready", loaded.published.fault or "the histories have not been read yet; try again soon")
+    told = _told(decision, lot_id)
+    if found := _holding(told, lot_id, loaded.histories, scopes, site, now=now):
+        raise Problem(
+            "not_decided", f"containment {found[0]} is open and holds the lot now; ask the gate anew, or close it first"
+        )
+    rows = [row for row in pending(connection, loaded.stored.arrivals) if row.table in _TRACED]
+    if about(rows, Call([told]), loaded.histories, timezone=site.timezone, now=now):
+        raise Problem(
+            "not_decided",
+            "rows about the lot have just arrived, and nobody can say yet whether an open containment holds it; "
+            "try again in two seconds",
+        )
+
+
+def _known(decision: Entry, lot_id: str, since: Entry) -> set[int]:
+    """Containments that the decision took into account: those open at an override, or when the rule held the lot."""
+    result = next(result for result in decision.body["answer"]["results"] if result["lot_id"] == lot_id)
+    held_then = any(one["rule"] == "open_containment" for one in result.get("rules", ()))
+    return set(since.body["containments"]) if since is not decision or held_then else set()
+
+
+def _told(decision: Entry, lot_id: str) -> Any:
+    """What the call said of the lot: its id, or a record."""
+    results = decision.body["answer"]["results"]
+    place = next(place for place, result in enumerate(results) if result["lot_id"] == lot_id)
+    return decision.body["call"]["lots"][place]
+
+
+def _holding(
+    told: Any, lot_id: str, histories: Histories, scopes: Sequence[Scope], site: Site, *, now: int
+) -> list[int]:
+    """Numbers of the scopes that hold the lot, by what is known now; all of them hold one that nobody knows."""
+    for lot in (told, lot_id) if isinstance(told, Mapping) else (lot_id,):  # what was sent may be outdated
+        _, asked, _ = read_lots([Call([lot])], histories, timezone=site.timezone, now=now)
+        if asked:
+            judged = judgements_of(asked, histories)
+            (those,) = held(ask(judged, histories, site.rules), [lot_id], histories, scopes)
+            return [one.scope_id for one in those]
+    return [scope.id for scope in scopes]
+
+
+def _lot(name: str) -> bytes:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:16]

@@ -1,0 +1,217 @@
+"""A release is not carried out once the gate was asked again, or a containment holds the lot."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from features.arrivals import keep, read_arrivals
+from features.asof import DAY, HOUR
+from features.card import iso
+from features.database import writing
+from features.held import rows_of_lot
+from serving.audit_check import check_audit
+from serving.containing import closed, opened
+from serving.gate_calls import Once
+from serving.overtaken import keep_decided
+from serving.problems import Problem
+from serving.tables import DECIDED
+from tests.serving.fitted import copied
+from tests.serving.gate_desk import NOW, Row
+from tests.serving.test_gate import ADMIN, LOT, Counter, counter_over, with_authority
+from tests.serving.test_scores_route import record
+
+RELEASED = "L000006"
+ONCE = Once("test", None, "")
+
+
+@pytest.fixture(scope="module")
+def stated(factory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_authority(factory, tmp_path_factory.mktemp("overtaken") / "valves")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def counter(request: pytest.FixtureRequest, stated: Path, tmp_path: Path) -> Iterator[Counter]:
+    yield from counter_over(request.param, copied(stated, tmp_path / "valves"))
+
+
+def contain(counter: Counter, *lots: str, supplier_lots: tuple[str, ...] = ()) -> int:
+    answer = opened(
+        counter.service.engine,
+        about={"lots": len(lots)},
+        supplier_lots=supplier_lots,
+        lots=lots,
+        reason="returns",
+        actor="me",
+        once=ONCE,
+        now=counter.now,
+    )
+    return int(answer["id"])
+
+
+def supplies(counter: Counter, lot: str) -> list[str]:
+    histories = counter.service.loaded.histories
+    assert histories is not None
+    rows = rows_of_lot(histories, "genealogy", histories.ids["lot"].code(lot), as_of=NOW)
+    return [row["supplier_lot_id"] for row in rows]
+
+
+def refused(counter: Counter, audit_id: str, **sent: Any) -> str:
+    with pytest.raises(Problem) as fault:
+        counter.carried_out(audit_id, {"action": "released", **sent})
+    assert fault.value.code == "not_decided"
+    return str(fault.value)
+
+
+def arrive(counter: Counter, table: str, row: Row) -> None:
+    read, bad = read_arrivals(table, [row], known_attributes=None, timezone="UTC", now=NOW)
+    assert not bad
+    with writing(counter.service.engine) as connection:
+        keep(connection, [arrival for _, arrival in read], received_at=NOW)
+
+
+def test_a_release_that_stands_is_carried_out(counter: Counter) -> None:
+    first = counter.ask({"lot_id": RELEASED})
+    assert first["results"][0]["decision"] == "release"
+    counter.ask({"lot_id": LOT})
+    assert counter.carried_out(first["audit_id"], {})["disposition"]["action"] == "released"
+
+
+def test_an_older_decision_releases_nothing_once_the_gate_was_asked_again(counter: Counter) -> None:
+    first = counter.ask({"lots": [LOT, RELEASED]})["audit_id"]
+    second = counter.ask({"lots": ["nobody's", RELEASED]})["audit_id"]
+    assert f"decision {second} is the newest" in refused(counter, first, lot_id=RELEASED)
+    assert counter.arrived("dispositions") == []
+    for action in ("held", "reworked"):
+        assert counter.carried_out(first, {"lot_id": RELEASED, "action": action})["disposition"]["action"] == action
+        counter.now += 1
+    sent = {"lot_id": RELEASED, "action": "released"}
+    assert counter.carried_out(second, sent)["disposition"]["action"] == "released"
+
+
+def test_an_inspection_that_found_nothing_releases_by_the_newest_decision_alone(counter: Counter) -> None:
+    first = counter.ask({"lot_id": LOT})["audit_id"]
+    counter.carried_out(first, {"action": "inspected", "found": 0})
+    second = counter.ask({"lot_id": LOT})["audit_id"]
+    assert second in refused(counter, first)
+
+
+def test_calls_that_are_decided_together_overtake_one_another(counter: Counter) -> None:
+    answers = counter.together(*[{"lot_id": RELEASED}] * 3)
+    *older, newest = sorted((answer["audit_id"] for answer in answers), key=int)
+    for audit_id in older:
+        assert newest in refused(counter, audit_id)
+    assert counter.carried_out(newest, {})["disposition"]["action"] == "released"
+
+
+def test_an_answer_that_is_given_again_overtakes_nothing(counter: Counter) -> None:
+    first = counter.ask({"lot_id": RELEASED}, key="k")
+    assert counter.ask({"lot_id": RELEASED}, key="k") == first
+    assert counter.carried_out(first["audit_id"], {})["disposition"]["action"] == "released"
+
+
+def test_an_override_counts_against_what_was_decided_after_it(counter: Counter) -> None:
+    first = counter.ask({"lot_id": LOT})["audit_id"]
+    counter.override(first, {"decision": "release", "reason": "looked at"}, caller=ADMIN)
+    second = counter.ask({"lot_id": LOT})["audit_id"]
+    assert second in refused(counter, first)
+    counter.now += 1
+    counter.override(first, {"decision": "release", "reason": "looked at again"}, caller=ADMIN)
+    counter.now += 1
+    assert counter.carried_out(first, {})["disposition"]["action"] == "released"
+
+
+@pytest.mark.parametrize("by", ["lot", "supplier lot"])
+def test_a_containment_that_was_opened_since_bars_a_release_until_it_is_closed(counter: Counter, by: str) -> None:
+    audit_id = counter.ask({"lot_id": RELEASED})["audit_id"]
+    contain(counter, LOT)
+    named = {"supplier_lots": tuple(supplies(counter, RELEASED)[:1])} if by == "supplier lot" else {}
+    number = contain(counter, *([RELEASED] if by == "lot" else []), **named)
+    assert f"containment {number} is open and holds the lot" in refused(counter, audit_id)
+    counter.now += 1
+    assert counter.carried_out(audit_id, {"action": "held"})["disposition"]["action"] == "held"
+    closed(counter.service.engine, str(number), reason="sorted", actor="me", once=ONCE, now=counter.now)
+    counter.now += 1
+    assert counter.carried_out(audit_id, {"action": "released"})["disposition"]["action"] == "released"
+    assert check_audit(counter.service.engine, counter.site.state_dir).good
+
+
+def test_a_lot_of_a_record_that_the_histories_do_not_show_yet_is_held_too(counter: Counter, stated: Path) -> None:
+    told = record(stated)
+    audit_id = counter.ask({"lots": [told]})["audit_id"]
+    counter.carried_out(audit_id, {"action": "inspected", "found": 0})
+    number = contain(counter, supplier_lots=(told["genealogy"][0]["supplier_lot_id"],))
+    assert f"containment {number} " in refused(counter, audit_id)
+
+
+def test_an_override_carries_out_what_was_open_when_it_was_given_and_no_more(counter: Counter) -> None:
+    audit_id = counter.ask({"lot_id": RELEASED})["audit_id"]
+    contain(counter, RELEASED)
+    refused(counter, audit_id)
+    counter.override(audit_id, {"decision": "release", "reason": "sorted out"}, caller=ADMIN)
+    (entry,) = counter.entries("override")
+    assert json.loads(entry["body"])["containments"] == [1]
+    counter.now += 1
+    assert counter.carried_out(audit_id, {})["disposition"]["action"] == "released"
+    number = contain(counter, RELEASED)
+    assert f"containment {number} " in refused(counter, audit_id)
+
+
+def test_a_lot_that_nobody_knows_is_held_by_every_containment_opened_since(counter: Counter) -> None:
+    audit_id = counter.ask({"lot_id": "nobody's"})["audit_id"]
+    counter.override(audit_id, {"decision": "release", "reason": "a sample"}, caller=ADMIN)
+    number = contain(counter, LOT)
+    assert f"containment {number} " in refused(counter, audit_id)
+
+
+def test_a_containment_that_was_open_already_bars_a_release_where_it_holds_the_lot_only_now(counter: Counter) -> None:
+    name = next(name for name in supplies(counter, LOT) if name not in supplies(counter, RELEASED))
+    number = contain(counter, supplier_lots=(name,))
+    first = counter.ask({"lot_id": RELEASED})
+    assert first["results"][0]["decision"] == "release"
+    row = {"lot_id": RELEASED, "supplier_lot_id": name, "consumed_at": iso(NOW - DAY)}
+    arrive(counter, "genealogy", row)
+    assert "rows about the lot have just arrived" in refused(counter, first["audit_id"])
+    counter.now += HOUR
+    counter.load()
+    assert f"containment {number} " in refused(counter, first["audit_id"])
+
+
+def test_a_lot_that_an_open_containment_lets_go_after_an_inspection_may_go(counter: Counter) -> None:
+    counter.site.gate.rules.open_containment.__dict__["action"] = "inspect"
+    contain(counter, RELEASED)
+    first = counter.ask({"lot_id": RELEASED})
+    assert first["results"][0]["decision"] == "inspect"
+    counter.carried_out(first["audit_id"], {"action": "inspected", "found": 0})
+    counter.now += 1
+    assert counter.carried_out(first["audit_id"], {"action": "released"})["disposition"]["action"] == "released"
+
+
+def test_a_decision_that_was_noted_as_held_outlives_nothing(counter: Counter) -> None:
+    audit_id = counter.ask({"lot_id": RELEASED})["audit_id"]
+    counter.carried_out(audit_id, {"action": "held"})
+    counter.now += 2 * DAY
+    assert "stood until" in refused(counter, audit_id)
+
+
+def test_no_name_of_a_lot_keeps_a_decision_from_being_recorded(counter: Counter) -> None:
+    long = "".join(chr(0x4E00 + number) for number in range(1000))
+    names = [long, "nul\0", "x" * 5000, long, 7]
+    answer = counter.ask({"lots": names})
+    assert [result["decision"] for result in answer["results"]] == ["cannot_assess"] * 5
+    with counter.service.engine.connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(DECIDED)).scalar_one() == 3
+
+
+def test_the_lots_of_many_decisions_are_noted_by_one_statement(counter: Counter) -> None:
+    asked = list[str]()
+    with writing(counter.service.engine) as connection:
+        sa.event.listen(connection, "before_cursor_execute", lambda *said: asked.append(said[2]))
+        results = [{"lot_id": f"L{number}"} for number in range(64)]
+        keep_decided(connection, [{"audit_id": str(seq), "results": results} for seq in (7, 8)])
+        assert len(asked) == 1
+        keep_decided(connection, [{"audit_id": "9", "results": [{"lot_id": None}]}])
+        assert len(asked) == 1
