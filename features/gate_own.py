@@ -1,4 +1,4 @@
-"""States of a lot by its own rows: news still to come, limits left out, a customer nobody knows, a lot put away."""
+"""States of a lot by its own rows: news still to come, limits left out or widened, an unknown customer, put away."""
 
 import numpy as np
 
@@ -7,6 +7,7 @@ from features.asof import Array, before, stands
 from features.customers import customer_rows, customers_of
 from features.gate_settings import GateSettings
 from features.histories import Histories
+from features.limits import known_limits
 
 Told = dict[int, str]
 """Detail by place of the asked lot."""
@@ -19,6 +20,7 @@ def own_states(asked: Asked, histories: Histories, gate: GateSettings) -> dict[s
         "not_open": _put_away(asked, histories),
         "unknown_customer": _customers(asked, histories, gate),
         "missing_limits": _without_limits(asked, histories),
+        "wider_limits": _with_wider_limits(asked, histories),
         "measured_after_as_of": _still_to_come(asked, histories),
     }
 
@@ -62,6 +64,30 @@ def _without_limits(asked: Asked, histories: Histories) -> Told:
         int(own.of[row]): f"{names[int(own.characteristic[row])]} comes without limits"
         for row in np.flatnonzero(bare).tolist()
     }
+
+
+def _with_wider_limits(asked: Asked, histories: Histories) -> Told:
+    """Measurements out of the limits last known of their product, which state wider ones."""
+    own = asked.measured
+    if not len(own.of):
+        return {}
+    product = asked.own.codes("product_id")[own.of]
+    lower, upper = known_limits(histories, product, own.characteristic, asked.as_of[own.of], without=asked.lot[own.of])
+    with np.errstate(invalid="ignore"):
+        below = (own.value < lower) & ~(own.lower >= lower)
+        above = (own.value > upper) & ~(own.upper <= upper)
+    found: Told = {}
+    for row in np.flatnonzero(below | above).tolist():
+        name = histories.ids["characteristic"].texts[int(own.characteristic[row])]
+        stated, known = (_range(*ends) for ends in ((own.lower[row], own.upper[row]), (lower[row], upper[row])))
+        told = f"{name} is {own.value[row]:.6g}: it states {stated}, the limits last known are {known}"
+        found.setdefault(int(own.of[row]), told)
+    return found
+
+
+def _range(lower: float, upper: float) -> str:
+    low, high = ("any" if np.isnan(limit) else f"{limit:.6g}" for limit in (lower, upper))
+    return f"{low} to {high}"
 
 
 def _limited(histories: Histories) -> Array:

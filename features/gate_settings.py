@@ -22,6 +22,7 @@ STATES = (
     "unknown_supplier_lot",
     "unknown_name",
     "missing_limits",
+    "wider_limits",
     "impossible_value",
     "measured_after_as_of",
     "stale_history",

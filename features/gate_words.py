@@ -21,6 +21,9 @@ STATES = {
     "unknown_supplier_lot": Text("A supplier lot that went into it is not known", "所用供应商批次未知"),
     "unknown_name": Text("The record names what no table knows", "记录中的名称在各表中均不存在"),
     "missing_limits": Text("A measurement comes without the limits it always has", "测量值缺少一贯附带的规格限"),
+    "wider_limits": Text(
+        "A measurement passes only by limits wider than those last known", "测量值仅因规格限宽于最近已知者而合格"
+    ),
     "impossible_value": Text("A value is so far out that it must be a mistake", "数值异常，必为错误"),
     "measured_after_as_of": Text("Rows of it are known only after the question", "本批的数据晚于提问时刻"),
     "stale_history": Text("The histories are out of date", "历史数据已过期"),

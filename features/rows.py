@@ -12,8 +12,10 @@ from features.columns import Read, is_number, read_flags, read_numbers, read_tex
 from features.contracts import Column, TableContract
 from features.errors import ContractViolation
 from features.histories import Array, Table, Vocabulary
+from features.limits import ARRIVED
 from features.quarantine import Faults
 from features.report import Notes, TableReport
+from features.stored import ARRIVAL
 from features.times import Times, read_times
 from features.versions import Homes, standing
 
@@ -231,7 +233,10 @@ def _set_plans_aside(draft: _Draft, now: int) -> None:
 
 def _stand(draft: _Draft, known: Array, lots: Lots | None) -> tuple[Table, TableReport]:
     contract, faults = draft.contract, draft.faults
-    usable = np.flatnonzero(~faults.any)
+    usable, arrived = np.flatnonzero(~faults.any), None
+    if ARRIVAL in draft.names and contract.name == "measurements":
+        arrived = ~np.asarray(draft.raw[ARRIVAL].is_null())
+        usable = usable[np.argsort(arrived[usable], kind="stable")]  # what a source says too is the source's
     homes = None
     if lots is not None and "lot_id" in draft.values and "lot_id" not in contract.key:
         lot = draft.values["lot_id"][usable]
@@ -247,7 +252,8 @@ def _stand(draft: _Draft, known: Array, lots: Lots | None) -> tuple[Table, Table
     rows = usable[stood.rows]
     table = Table(
         contract.name,
-        columns={name: values[rows] for name, values in draft.values.items()},
+        columns={name: values[rows] for name, values in draft.values.items()}
+        | ({} if arrived is None else {ARRIVED: arrived[rows]}),
         first=stood.first,
         known=known[rows],
         superseded=stood.superseded,
@@ -265,7 +271,7 @@ def _stand(draft: _Draft, known: Array, lots: Lots | None) -> tuple[Table, Table
         known_from="known_at" if "known_at" in draft.names else contract.known,
         attributes=draft.attributes,
         ignored=tuple(
-            n for n in draft.names if contract.column(n) is None and n not in (*_ANYWHERE, *draft.attributes)
+            n for n in draft.names if contract.column(n) is None and n not in (*_ANYWHERE, ARRIVAL, *draft.attributes)
         ),
         **vars(draft.notes),
     )

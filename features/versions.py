@@ -96,7 +96,10 @@ def _wait_for_lots(
 
 
 def _ordered(keys: Sequence[Array], known: Array) -> Array:
-    """Rows by key and known time. Codes go into one number that sorts fast; times are looked at where it ties."""
+    """Rows by key and known time, equal ones as they come.
+
+    Codes go into one number that sorts fast; times are looked at where it ties.
+    """
     packed = np.zeros(len(known), dtype=np.int64)
     size = 1
     wide = []
@@ -111,7 +114,7 @@ def _ordered(keys: Sequence[Array], known: Array) -> Array:
     tied = repeats.copy()
     tied[:-1] |= repeats[1:]
     rows = order[tied]
-    order[tied] = rows[np.lexsort((known[rows], *(key[rows] for key in wide), packed[rows]))]
+    order[tied] = rows[np.lexsort((rows, known[rows], *(key[rows] for key in wide), packed[rows]))]
     return order
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from features.build import columns
 from features.card import iso
 from features.champion import Scorer, challenger_state, read_challenger, read_scorer, scorer_state
-from features.containment import prepare
+from features import containment, limits
 from features.errors import BundleRefused, LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, read_mapped
@@ -196,9 +196,10 @@ def _usable(scorer: Scorer) -> Scorer:
 
 
 def warm(scorer: Scorer, histories: Histories, policy: Policy, *, now: int) -> None:
-    """Scores the lot that was known last: all sorted arrays that scores need, and what open containments look at from
-    `now` on, are there afterwards."""
-    prepare(histories, as_of=now)
+    """Scores the lot that was known last: all sorted arrays that scores need, and what the gate looks at from `now` on,
+    are there afterwards."""
+    containment.prepare(histories, as_of=now)
+    limits.prepare(histories)
     lots = histories["lots"]
     last = int(np.argmax(lots.known))
     judged = question(histories, lots["lot_id"][[last]], lots.known[[last]] + 1)

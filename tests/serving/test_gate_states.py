@@ -40,6 +40,12 @@ def sent(factory: Path, *, measured: Row | None = None, supplier_lot: str | None
     return told
 
 
+def wider(factory: Path, **measured: Any) -> Row:
+    """A record with a value out of the known limits, which says that they are wider."""
+    limit = record(factory)["measurements"][0]["upper_spec"]
+    return sent(factory, measured={"value": limit + 0.5, "upper_spec": limit + 1.0, **measured})
+
+
 def supply(name: str, supplier: str, **more: Any) -> Row:
     row = {"supplier_lot_id": name, "supplier_id": supplier, "material_id": "M05", "material_group": "steel"}
     return {**row, "received_at": "2026-05-01T00:00:00Z", **more}
@@ -77,6 +83,7 @@ def in_state(state: str, desk: Desk, factory: Path, gate: GateSettings | None = 
         },
         "unknown_name": {"lot": sent(factory, measured={"characteristic": "ovn_temp"})},
         "missing_limits": {"lot": sent(factory, measured={"lower_spec": None, "upper_spec": None})},
+        "wider_limits": {"lot": wider(factory)},
         "unseen_product": {"lot": record(factory, product_id="P99")},
         "unseen_supplier": {
             "lot": sent(factory, supplier_lot="SLX"),
@@ -163,6 +170,32 @@ def test_measuring_again_until_a_value_fits_mends_nothing(desk: Desk, factory: P
     told = sent(factory, measured={"value": 1000.0})
     again = {**told["measurements"][0], "value": 165.0, "sample": "again"}
     assert rules(desk.one({**told, "measurements": [*told["measurements"], again]})) == ["out_of_specification"]
+
+
+def test_limits_that_a_line_widens_make_no_value_pass(desk: Desk, factory: Path) -> None:
+    told = record(factory)["measurements"][0]
+    result = desk.one(wider(factory))
+    assert (result["decision"], states(result), rules(result)) == (CANNOT_ASSESS, ["wider_limits"], [])
+    (detail,) = [one["detail"] for one in result["unknown"]]
+    for said in (told["characteristic"], f"{told['upper_spec']:g}", f"{told['upper_spec'] + 1:g}"):
+        assert said in detail
+    assert states(desk.one(wider(factory, value=told["upper_spec"]))) == []  # within both
+    assert states(desk.one(wider(factory, upper_spec=None))) == ["wider_limits"]
+
+
+def test_wider_limits_are_known_once_another_lot_has_them(desk: Desk, factory: Path) -> None:
+    row = {**wider(factory)["measurements"][0], "sample": "new"}
+    for lot, known, expected in (
+        (LOT, NOW - 1, []),
+        (LOT, NOW, ["wider_limits"]),  # strictly before the question
+        ("N1", NOW - 1, ["wider_limits"]),  # the lot's own
+        ("L000001", NOW - 1, ["wider_limits"]),  # of another product
+    ):
+        own = {**record(factory)["lot"], "lot_id": "N1"}
+        rows = {"measurements": [{**row, "lot_id": lot, "measured_at": iso(known)}]}
+        histories = desk.with_rows(**rows, **({"lots": [own]} if lot == "N1" else {}))
+        asked = {**wider(factory), "measurements": wider(factory)["measurements"]}
+        assert states(desk.one(asked, histories=histories)) == expected, lot
 
 
 def test_a_blocked_supplier_lot_holds_what_it_went_into(desk: Desk, factory: Path) -> None:
@@ -294,9 +327,9 @@ def test_reasons_are_given_where_a_lot_is_not_released(desk: Desk, factory: Path
 
 def test_rows_that_a_fast_clock_sent_are_not_passed_over(desk: Desk, factory: Path) -> None:
     limits = record(factory)["measurements"][0]
-    row = {"lot_id": LOT, "characteristic": limits["characteristic"], "value": 1.0, "sample": "late"}
+    row = {"lot_id": LOT, **limits, "sample": "late"}
     for known, expected in ((NOW - 1, []), (NOW, ["measured_after_as_of"]), (NOW + DAY, ["measured_after_as_of"])):
-        histories = desk.with_rows(measurements=[{**row, "measured_at": iso(known), "lower_spec": 0.5}])
+        histories = desk.with_rows(measurements=[{**row, "measured_at": iso(known)}])
         assert states(desk.one(LOT, histories=histories)) == expected
 
 
