@@ -5,13 +5,13 @@ on every caller sends one, as `Authorization: Bearer lr_…` or in the session o
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import time_ns
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import Request
+from fastapi import Request, Response
 from pydantic_core import to_json
 from starlette.routing import Match
 
@@ -20,7 +20,7 @@ from serving.keys import hash_of_secret, parts_of
 from serving.known_keys import Known, KnownKeys
 from serving.limits import Limits, TooMany, limited
 from serving.problems import MEDIA_TYPE, Problem, problem
-from serving.roles import ANYBODY, PAGES, ROLES, route_of
+from serving.roles import ANYBODY, FORMS, PAGES, ROLES, route_of
 from serving.sessions import Sessions, cookie_of
 
 CALLER = "lotrisk.caller"
@@ -55,10 +55,21 @@ def caller_of(request: Request) -> Caller:
 
 
 class Access:
-    """ASGI middleware. `router`: the app, asked whether a path that stands in no table of roles is a route."""
+    """ASGI middleware. `router`: the app, asked whether a path that stands in no table of roles is a route; `page`: a
+    refusal as a page, for who asked for one."""
 
-    def __init__(self, app: Any, *, keys: KnownKeys, sessions: Sessions, limits: Limits, router: Any) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        keys: KnownKeys,
+        sessions: Sessions,
+        limits: Limits,
+        router: Any,
+        page: Callable[[Request, Problem], Response],
+    ) -> None:
         self._app, self._keys, self._sessions, self._limits, self._router = app, keys, sessions, limits, router
+        self._page = page
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -69,7 +80,10 @@ class Access:
             if known is not None and known.body_bytes is not None:
                 receive = limited(receive, scope["headers"], known.body_bytes)
         except Problem as fault:
-            await _answer(scope, send, fault)
+            if fault.status != 401 and _reads_pages(scope):
+                await self._page(Request(scope), fault)(scope, receive, send)
+            else:
+                await _answer(scope, send, fault)
             return
         await self._app(scope, receive, send)
 
@@ -86,11 +100,11 @@ class Access:
         known = self._known(scope, now)
         if roles is None:
             self._check_no_route(scope)
-        elif known.role not in roles:
+        scope[CALLER] = Caller(known.id, known.name, known.role)
+        if roles is not None and known.role not in roles:
             raise Problem("not_allowed", f"{method} {route} is not for the role {known.role}")
         self._limits.take(known.id, known.calls_per_second)
         self._keys.used(known.id, now)
-        scope[CALLER] = Caller(known.id, known.name, known.role)
         return known
 
     def _admit_local(self, scope: Any, roles: Any, method: str, path: str) -> None:
@@ -146,6 +160,12 @@ def held(sent: str, keys: Mapping[str, Known], now: int) -> Known:
 def _path(scope: Any) -> str:
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
+def _reads_pages(scope: Any) -> bool:
+    """Whether a browser asks for a page, or sends the form of one."""
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    return route_of(scope["method"], _path(scope)) in PAGES | FORMS and b"text/html" in accept
 
 
 async def _answer(scope: Any, send: Any, fault: Problem) -> None:

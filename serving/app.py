@@ -23,7 +23,7 @@ from serving.document import operation_id, tell
 from serving.limits import Limits
 from serving.metrics import Counted, Metrics
 from serving.page_containment import containment_pages
-from serving.pages import pages
+from serving.pages import pages, refusals
 from serving.problems import MEDIA_TYPE, Problem, problem
 from serving.queries import FILTERS
 from serving.quick import QuickScores
@@ -73,7 +73,8 @@ def create_app(folder: Path, *, workers: int = 1, loaded: Callable[[], object] =
     )
     app.add_middleware(QuickScores, service=service)
     limits = Limits(site.calls_per_second, share=1 / workers)
-    app.add_middleware(Access, keys=service.keys, sessions=service.sessions, limits=limits, router=app)
+    access: dict[str, Any] = {"keys": service.keys, "sessions": service.sessions, "limits": limits, "router": app}
+    app.add_middleware(Access, **access, page=refusals(service))
     app.add_middleware(Counted, metrics=metrics)
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(Problem, _of_problem)

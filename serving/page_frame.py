@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from serving import page_numbers, page_plots
 from serving.access import CALLER
+from serving.roles import may_open
 from serving.words import NAMES, speaker
 
 COOKIE = "lotrisk_language"
@@ -105,10 +106,16 @@ class Frame:
             return "?" + urlencode(kept)
 
         caller = request.scope.get(CALLER)
+
+        def may(path: str) -> bool:
+            """Whether the caller may open a page; who has not said who they are is led to the log-in from all."""
+            return caller is None or may_open(caller.role, path)
+
         name = caller.name if caller is not None and caller.id else ""
         return {
             "caller": name,
             "link": link,
+            "may_open": may,
             "changed": changed,
             "path": request.url.path.removeprefix(root),
             "files": self.version,

@@ -1,6 +1,6 @@
 """The pages: Lots, Lot, Model, Check a lot, and the API's own page, rendered here and whole without a script."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,9 +10,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from serving.access import CALLER, Caller
+from serving.limits import TooMany
 from serving.page_docs import routes_of, schemas_of
 from serving.page_frame import Site, read_frame
 from serving.problems import PROBLEMS, Problem
+from serving.roles import ROLE_NAMES, ROLES, route_of
 
 Wire = Mapping[str, Any]
 
@@ -59,6 +62,27 @@ class _Shown:
     template: str
     values: Mapping[str, Any]
     status: int = 200
+
+
+def refusals(source: Site) -> Callable[[Request, Problem], Response]:
+    """What a browser gets that asks for a page which the caller may not open, or that asks too often."""
+    frame = read_frame()
+
+    def refused(request: Request, fault: Problem) -> Response:
+        caller: Caller | None = request.scope.get(CALLER)
+        root = str(request.scope.get("root_path", "")).rstrip("/")
+        route = route_of(request.method, request.url.path.removeprefix(root)) or ""
+        roles = ROLES.get(("GET" if request.method == "HEAD" else request.method, route), frozenset())
+        if fault.code != "not_allowed" or caller is None or caller.role in roles:
+            values: dict[str, Any] = {"title": PROBLEMS[fault.code][1], "detail": fault.detail}
+            page = frame.page(request, source, "problem.html", values, status=fault.status)
+            if isinstance(fault, TooMany):
+                page.headers["retry-after"] = str(fault.seconds)
+            return page
+        values = {"role": caller.role, "roles": [role for role in ROLE_NAMES if role in roles]}
+        return frame.page(request, source, "not_allowed.html", values, status=fault.status)
+
+    return refused
 
 
 def pages(source: PageSource) -> APIRouter:

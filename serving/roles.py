@@ -53,6 +53,8 @@ ROLES: Mapping[tuple[str, str], frozenset[str]] = {
 
 PAGES = frozenset({"/", "/lots/{lot_id:path}", "/check", "/model", "/containment", "/docs"})
 """Where a person without a session is led to the log-in page."""
+FORMS = frozenset({"/containment/open", "/containment/{containment_id}/close"})
+"""Where forms of pages are sent to: a page answers."""
 
 
 def route_of(method: str, path: str) -> str | None:
@@ -64,6 +66,11 @@ def route_of(method: str, path: str) -> str | None:
         if pattern.match(path):
             return route
     return None
+
+
+def may_open(role: str, path: str) -> bool:
+    """Whether a role may see a page."""
+    return role in ROLES.get(("GET", route_of("GET", path) or ""), ())
 
 
 def methods_of(path: str) -> list[str]:

@@ -39,6 +39,11 @@ WORDS = {
     "login.key_revoked": Text("This key was revoked; ask for another.", "此密钥已吊销，请申请新的密钥。"),
     "login.not_allowed": Text("This came from another page; log in from this one.", "请求来自其他页面，请在本页登录。"),
     "problem.title": Text("This page cannot be shown", "无法显示此页"),
+    "not_allowed.title": Text("This page is not for your key", "您的密钥无权打开此页"),
+    "not_allowed": Text(
+        "Your key has the role {role}, which may not do this.", "您的密钥角色为 {role}，无权进行此操作。"
+    ),
+    "not_allowed.roles": Text("These roles may: {roles}.", "有权限的角色：{roles}。"),
     "problem.back": Text("Back to the lots", "返回批次列表"),
     "unknown_lot.title": Text("Unknown lot", "未知批次"),
     "unknown_lot": Text(

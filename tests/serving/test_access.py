@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -24,6 +24,7 @@ from serving.keys import create, keys_of, revoke, rotate
 from serving.known_keys import FILE, KnownKeys, mirrored, read_keys
 from serving.limits import Limits
 from serving.migrate import migrate
+from serving.pages import refusals
 from serving.problems import Problem
 from serving.roles import ANYBODY, PAGES, ROLE_NAMES, ROLES, route_of
 from serving.security_headers import SecurityHeaders
@@ -77,7 +78,8 @@ class Door:
                 answer = as_problem(fault.code, fault.detail)
             await answer(scope, receive, send)
 
-        access = Access(inner, keys=self.keys, sessions=self.sessions, limits=self.limits, router=self.app)
+        told: dict[str, Any] = {"keys": self.keys, "sessions": self.sessions, "limits": self.limits}
+        access = Access(inner, **told, router=self.app, page=refusals(WORDED))
         transport = httpx.ASGITransport(app=SecurityHeaders(access), client=(client, 5))
 
         async def ask() -> httpx.Response:
@@ -128,6 +130,15 @@ def code(answer: httpx.Response) -> str:
     return str(answer.json()["code"])
 
 
+class Worded(NamedTuple):
+    """What pages say of their site."""
+
+    site_name: str = "plant"
+    language: str = "en"
+    timezone: str = "UTC"
+
+
+WORDED = Worded()
 REFUSED = {"wrong": "key_refused", "unknown": "key_refused", "expired": "key_expired", "revoked": "key_revoked"}
 
 
@@ -274,6 +285,39 @@ def test_a_session_changes_something_only_from_a_page_of_this_service(door: Door
     assert code(door.knock("POST", path, session)) == "not_allowed"
     assert code(door.knock("POST", path, session | {"Origin": "http://elsewhere"})) == "not_allowed"
     assert code(door.knock("POST", path, session | {"Origin": "http://plant"})) == "not_found"
+
+
+def test_a_browser_is_refused_by_a_page_and_a_program_by_a_problem(door: Door) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "en"}
+    line, quality = cookie(door, "line"), cookie(door, "quality")
+    for path in ("/model", "/containment"):
+        page = door.knock("GET", path, line | browser)
+        assert (page.status_code, page.headers["content-type"]) == (403, "text/html; charset=utf-8")
+        assert "Your key has the role line" in page.text and "quality" in page.text and "Log out a line" in page.text
+        assert "密钥角色为 line" in door.knock("GET", f"{path}?lang=zh", line | browser).text
+    sent = door.knock("POST", "/containment/open", line | browser | {"Origin": "http://plant"})
+    assert sent.status_code == 403 and "<!doctype html>" in sent.text
+    assert code(door.knock("GET", "/v1/models", line | browser)) == "not_allowed"
+    assert code(door.knock("GET", "/model", quality | browser)) == "not_found"  # as the inner app answers
+    door.limits = Limits(1.0, share=1)
+    asked = [door.knock("GET", "/model", cookie(door, "planner") | browser) for _ in range(2)]
+    assert (asked[1].status_code, asked[1].headers["retry-after"]) == (429, "1") and "<h2>" in asked[1].text
+
+
+def test_pages_link_to_what_the_caller_may_open_and_to_nothing_else(guarded: tuple[Live, sa.Engine, Asked]) -> None:
+    live, _, texts = guarded
+    for role in ROLE_NAMES:
+        with httpx.Client(base_url=live.url, trust_env=False) as person:
+            person.post("/login", data={"key": texts[role]}, headers={"Origin": live.url})
+            page = person.get("/check", headers={"Accept": "text/html"})
+            there = [path for path in ("/check", "/containment", "/model", "/docs") if f'<a href="{path}"' in page.text]
+            assert there == [
+                path for path in ("/check", "/containment", "/model", "/docs") if role in ROLES["GET", path]
+            ]
+            assert all(person.get(path).status_code == 200 for path in there)
+            # Other places of a page, too
+            named = set(re.findall(r'href="(/[a-z]*)[?"]', person.get("/").text)) - {"/"}
+            assert all(role in ROLES["GET", path] for path in named if ("GET", path) in ROLES)
 
 
 def test_the_secret_of_sessions_is_for_its_owner_only(door: Door, site: Site) -> None:
