@@ -129,7 +129,7 @@ def _kept(facts: _Facts) -> Array:
         starts[1:] |= (limit[1:] != limit[:-1]) & ~(np.isnan(limit[1:]) & np.isnan(limit[:-1]))
     run = np.cumsum(starts) - 1
     plain = np.flatnonzero(simple)
-    kept = ~simple
+    kept: Array = ~simple
     for _ in range(2):  # of each run the first, then the first of another lot
         runs, place = np.unique(run[plain], return_index=True)
         first = plain[place]

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from features import containment, limits
 from features.build import columns
 from features.card import iso
 from features.champion import Scorer, challenger_state, read_challenger, read_scorer, scorer_state
-from features import containment, limits
 from features.errors import BundleRefused, LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, read_mapped
