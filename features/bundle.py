@@ -50,6 +50,8 @@ class Bundle:
     calibration: Calibration
     threads: int = 0
     """Of LightGBM for more than a few rows; 0: one a core."""
+    card_sha256: str = ""
+    """Of card.json as it was read, which tells this bundle from any other, also of the same number."""
 
     @cached_property
     def layout(self) -> Layout:
@@ -154,7 +156,8 @@ def write_bundle(folder: Path, *, model_text: str, card: ModelCard, reference: p
 
 def read_bundle(folder: Path) -> Bundle:
     """A bundle that is what its card says. BundleRefused names the file, feature or golden row that is not."""
-    card = ModelCard.from_json(_text(folder / "card.json"))
+    told = _text(folder / "card.json")
+    card = ModelCard.from_json(told)
     for name in _FILES:
         if not (folder / name).is_file():
             raise BundleRefused(f"{folder / name} is missing. Promote another version, or train again.")
@@ -167,7 +170,8 @@ def read_bundle(folder: Path) -> Bundle:
         raise BundleRefused(f"{folder / 'model.txt'}: {_first_difference(booster.feature_name(), card.names)}")
     reference = pq.read_table(folder / "reference.parquet")
     try:
-        bundle = Bundle(folder, card, reference, booster, Calibration.from_dict(card.calibration))
+        calibration, card_sha256 = Calibration.from_dict(card.calibration), hashlib.sha256(told.encode()).hexdigest()
+        bundle = Bundle(folder, card, reference, booster, calibration, card_sha256=card_sha256)
         measured = len(bundle.familiar.weights)
         _ = bundle.doubt, bundle.link
     except ValueError as error:

@@ -1,14 +1,16 @@
 """A registered version's bundle on this machine, taken from the registry where it is not here."""
 
-import hashlib
 import logging
 import shutil
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.bundle import read_bundle
 from features.errors import BundleRefused
+from serving.record import card_hash
 from serving.tracking import known
 
 if TYPE_CHECKING:
@@ -20,11 +22,19 @@ CARD = "card_sha256"
 """The tag by which a version knows its bundle: another registry may have given the same number to another model."""
 
 
-def fetch(client: "MlflowClient", name: str, version: str, *, state_dir: Path) -> Path:
+def fetch(
+    client: "MlflowClient",
+    name: str,
+    version: str,
+    *,
+    state_dir: Path,
+    taking: Callable[[Path], AbstractContextManager[None]],
+) -> Path:
     """The folder of a version's bundle, taken from the registry when it is not on this machine.
 
-    A bundle that another registry made under this number is put aside. UnknownVersion for a number the registry does
-    not hold, BundleRefused for one without a whole bundle.
+    A bundle that another registry made under this number is put aside within `taking`, which gets the new one; what
+    fails there puts it back. UnknownVersion for a number the registry does not hold, BundleRefused for one without a
+    whole bundle.
     """
     folder = state_dir / "bundles" / version
     wanted = known(client, name, version)
@@ -42,14 +52,34 @@ def fetch(client: "MlflowClient", name: str, version: str, *, state_dir: Path) -
             raise BundleRefused(f"the registry's bundle of version {version} of {name!r} was changed. Train again.")
         read_as(made / "bundle", version)
         if folder.exists():
-            aside = folder.with_name(f".{version}-of-another-registry")
-            shutil.rmtree(aside, ignore_errors=True)
-            log.warning("%s is none of this registry's: it is put aside as %s", folder, aside.name)
-            folder.replace(aside)
-        (made / "bundle").replace(folder)
+            _swap(folder, made, taking)
+        else:
+            (made / "bundle").replace(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
+
+
+def put_aside(folder: Path) -> list[Path]:
+    """Bundles of other registries that had the number of this one."""
+    return sorted(folder.parent.glob(f".{folder.name}-*"))
+
+
+def _swap(folder: Path, made: Path, taking: Callable[[Path], AbstractContextManager[None]]) -> None:
+    """The bundle in `made` takes the folder's place, or all is as it was."""
+    aside = folder.with_name(f".{folder.name}-{(card_hash(folder) or 'without-card')[:12]}")
+    kept = made / "aside" if aside.exists() else aside  # by its card it is there already
+    try:
+        with taking(made / "bundle"):
+            folder.replace(kept)
+            (made / "bundle").replace(folder)
+    except BaseException:
+        if kept.exists():
+            if folder.exists():
+                folder.replace(made / "bundle")
+            kept.replace(folder)
+        raise
+    log.warning("%s was none of this registry's: it is put aside as %s", folder, aside.name)
 
 
 def read_as(folder: Path, version: str) -> None:
@@ -63,8 +93,5 @@ def read_as(folder: Path, version: str) -> None:
 
 def is_of(folder: Path, version: Any) -> bool:
     """Whether a bundle is there and, as far as the registry can tell, this version's."""
-    try:
-        card = (folder / "card.json").read_bytes()
-    except OSError:
-        return False
-    return bool(version.tags.get(CARD, said := hashlib.sha256(card).hexdigest()) == said)
+    found = card_hash(folder)
+    return found is not None and bool(version.tags.get(CARD, found) == found)

@@ -149,4 +149,5 @@ def scorer_facts(scorer: Scorer) -> dict[str, Any]:
     bundle = scorer.bundle
     if bundle is None:
         return {"version": scorer.version, "rate": scorer.rate}
-    return {"version": scorer.version, "hashes": dict(sorted(bundle.card.hashes.items()))}
+    hashes = dict(sorted(bundle.card.hashes.items()))
+    return {"version": scorer.version, "hashes": hashes, "card_sha256": bundle.card_sha256}

@@ -77,15 +77,18 @@ def recorded(
     state_dir: Path,
     reason: str,
     was: str | None = None,
+    bundle: Path | None = None,
 ) -> Iterator[None]:
     """The body moves the file in the entry's transaction; whatever fails, the file says what it said `before`.
 
-    `was`: who had the alias, where no file said another.
+    `was`: who had the alias, where no file said another. `bundle`: the version's, where it does not lie in its place.
     """
-    body: dict[str, Any] = {"alias": alias, "version": version, "previous": before or was, "reason": reason}
+    previous, bundles = before or was, state_dir / "bundles"
+    body: dict[str, Any] = {"alias": alias, "version": version, "previous": previous, "reason": reason}
     if version is not None:
-        card = state_dir / "bundles" / version / "card.json"
-        body["card_sha256"] = hashlib.sha256(card.read_bytes()).hexdigest()
+        body["card_sha256"] = card_hash(bundles / version if bundle is None else bundle)
+    if previous is not None:
+        body["previous_card_sha256"] = card_hash(bundles / previous)
     try:
         with record.entry(body):
             yield
@@ -96,6 +99,14 @@ def recorded(
             else:
                 write_text(state_dir / alias, f"{before}\n")
         raise
+
+
+def card_hash(bundle: Path) -> str | None:
+    """What tells a bundle from any other, also from one that another registry gave its number; None: no card."""
+    try:
+        return hashlib.sha256((bundle / "card.json").read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def said(state_dir: Path, alias: str) -> str | None:

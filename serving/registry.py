@@ -21,8 +21,9 @@ from features.champion import CHALLENGER, CHAMPION
 from features.errors import BundleRefused, LotRiskError, UnknownVersion
 from features.output import write_text
 from serving.because import CHALLENGED, PROMOTED, keep, why
-from serving.fetched import fetch, is_of, read_as
+from serving.fetched import is_of, read_as
 from serving.record import Record, recorded, said
+from serving.take_over import take_over
 from serving.tracking import aliased, client_of, existing, known, registered, told
 
 if TYPE_CHECKING:
@@ -187,8 +188,9 @@ def follow(
         if key in refused:
             raise BundleRefused(refused[key])
         refused.clear()
+        reason = why(wanted.tags)[PROMOTED if alias == CHAMPION else CHALLENGED]
         try:
-            fetch(client, name, number, state_dir=state_dir)
+            take_over(client, name, number, state_dir=state_dir, reason=reason, record=record)
         except BundleRefused as fault:
             refused[key] = str(fault)
             raise
@@ -197,7 +199,6 @@ def follow(
         before = said(state_dir, alias)
         if before != number:
             record.check()
-            reason = why(wanted.tags)[PROMOTED if alias == CHAMPION else CHALLENGED]
             with recorded(record, alias, number, before=before, state_dir=state_dir, reason=reason):
                 write_text(state_dir / alias, f"{number}\n")
     refused.clear()
@@ -217,7 +218,7 @@ def _move(
     alias: str = CHAMPION,
 ) -> None:
     """Alias, file and entry to `version`, all or none. `tags` are set before: they speak only of who has the alias."""
-    read_as(fetch(client, name, version, state_dir=state_dir), version)
+    read_as(take_over(client, name, version, state_dir=state_dir, reason=reason, record=record), version)
     before = said(state_dir, alias)
     if present == version == before and not tags:
         return

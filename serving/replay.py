@@ -19,8 +19,10 @@ from features.stored import State
 from serving.answers import Call
 from serving.audit import Entry, entry_of
 from serving.containments import scopes_of
+from serving.fetched import put_aside
 from serving.gate_answers import amend, decide, scorer_facts
 from serving.recorded_rules import policy_of, recorded
+from serving.spelling import number_of
 
 _SHOWN = 20  # differences
 
@@ -42,7 +44,8 @@ class Replayed:
 
 def replay(site: Site, engine: sa.Engine, audit_id: str) -> Replayed:
     """Makes the decision of that number again. LotRiskError where something it stood on is gone."""
-    entry = entry_of(engine, int(audit_id)) if audit_id.isascii() and audit_id.isdigit() else None
+    number = number_of(audit_id)
+    entry = None if number is None else entry_of(engine, number)
     if entry is None or entry.kind != "decision":
         raise LotRiskError(
             f"{audit_id} is no decision of the gate; `lotrisk audit show SITE --kind decision` lists them"
@@ -88,10 +91,16 @@ def _rules(engine: sa.Engine, entry: Entry) -> dict[str, Any]:
 def _scorer(state_dir: Path, model: dict[str, Any]) -> Scorer:
     if "rate" in model:
         return Scorer(None, model["rate"])
-    scorer = Scorer(read_bundle(state_dir / "bundles" / model["version"]))
-    if scorer_facts(scorer) != model:
-        raise BundleRefused(f"version {model['version']} on this machine is not the bundle that decided")
-    return scorer
+    folder, lacks = state_dir / "bundles" / model["version"], ""
+    for place in (folder, *put_aside(folder)):
+        try:
+            scorer = Scorer(read_bundle(place))
+        except BundleRefused as refused:
+            lacks = lacks or f"; {refused}"
+            continue
+        if scorer_facts(scorer) == model:
+            return scorer
+    raise BundleRefused(f"no bundle of version {model['version']} on this machine is the one that decided{lacks}")
 
 
 def _differences(path: str, recorded_: Any, now: Any) -> "list[str]":

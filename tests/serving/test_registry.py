@@ -437,6 +437,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def aside(folder: Path, bundle: dict[str, bytes]) -> Path:
+    return folder.with_name(f".{folder.name}-{hashlib.sha256(bundle['card.json']).hexdigest()[:12]}")
+
+
 def test_a_bundle_that_another_registry_gave_the_number_does_not_stand_in(url: str, site: Site, tmp_path: Path) -> None:
     """The machine had a registry of its own before it followed the one by URL."""
     site.train(2, cut=CARD.cut - 1).promote("2")
@@ -448,8 +452,61 @@ def test_a_bundle_that_another_registry_gave_the_number_does_not_stand_in(url: s
     assert before != wanted
     assert "no bundle of it in" in here.versions()[0].problem
     assert here.follow({}) == "2"
-    assert contents(own) == wanted and contents(own.with_name(".2-of-another-registry")) == before
+    assert contents(own) == wanted and contents(aside(own, before)) == before
     assert here.champions() == ("2", "2") and here.versions()[0].problem == ""
+
+
+def test_a_model_that_takes_over_the_champions_number_is_an_entry_and_every_one_before_is_kept(
+    url: str, site: Site, tmp_path: Path
+) -> None:
+    registries = [site.train(1)]
+    registries += [Site(f"same number {cut}", url, tmp_path / str(cut)).train(1, cut=CARD.cut - cut) for cut in (1, 2)]
+    for each in registries:
+        each.promote("1")
+    own = site.state_dir / "bundles" / "1"
+    bundles = [contents(each.state_dir / "bundles" / "1") for each in registries]
+    there = [Site(each.name, each.where["tracking_uri"], site.state_dir) for each in registries]  # type: ignore[arg-type]
+    for which in (1, 2, 1, 1):
+        assert there[which].follow({}) == "1"
+        assert contents(own) == bundles[which]
+    assert there[0].promote("1") is None
+    assert contents(own) == bundles[0]
+    assert [contents(aside(own, bundle)) for bundle in bundles] == bundles
+    engine = open_database(site.record.database_url)
+    bodies = [entry.body for entry in entries(engine)]
+    engine.dispose()
+    cards = [hashlib.sha256(bundle["card.json"]).hexdigest() for bundle in bundles]
+    assert [(body.get("previous_card_sha256"), body["card_sha256"]) for body in bodies] == [
+        (None, cards[0]),
+        (cards[0], cards[1]),
+        (cards[1], cards[2]),
+        (cards[2], cards[1]),
+        (cards[1], cards[0]),
+    ]
+    assert {(body["alias"], body["version"], body["previous"]) for body in bodies[1:]} == {("champion", "1", "1")}
+    assert bodies[1]["reason"] == "another registry gave this number to another model"
+
+
+@pytest.mark.parametrize("how", ["away", "commit fails"])
+def test_a_model_that_cannot_be_recorded_does_not_take_over(
+    how: str, url: str, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.train(1).promote("1")
+    elsewhere = Site(f"not recorded {how}", url, tmp_path / "elsewhere").train(1, cut=CARD.cut - 1)
+    elsewhere.promote("1")
+    here, own = Site(elsewhere.name, url, site.state_dir), site.state_dir / "bundles" / "1"
+    before, told = contents(own), here.recorded()
+    with monkeypatch.context() as broken:
+        if how == "away":
+            here.record = replace(here.record, database_url="postgresql+psycopg://me@127.0.0.1:9/x")
+        else:
+            broken.setattr("serving.record.writing", taken_back)
+        with pytest.raises(DatabaseUnreachable, match="nothing was promoted"):
+            here.follow({})
+    here.record = site.record
+    assert (contents(own), here.recorded(), [path.name for path in own.parent.iterdir()]) == (before, told, ["1"])
+    assert here.follow({}) == "1"
+    assert contents(own) != before and len(here.recorded()) == 2
 
 
 def test_a_lost_bundle_of_the_champion_is_fetched_again(url: str, tmp_path: Path) -> None:
