@@ -16,11 +16,11 @@ from serving.gate_calls import Once
 from serving.once import given, keep_answer
 from serving.problems import Problem
 from serving.recording import recording
+from serving.spelling import number_of
 from serving.tables import CONTAINMENTS
 
 STATES = ("open", "closed", "all")
 MOST = 1000  # listed at a time, the newest
-_LARGEST = 2**63 - 1  # of an id
 
 
 def listed(engine: sa.Engine, state: str) -> list[tuple[Answer, Scope]]:
@@ -84,8 +84,8 @@ def closed(engine: sa.Engine, number: str, *, reason: str, actor: str, once: Onc
 
 def _number(text: str) -> int:
     """An id; Problem for what is none."""
-    if text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST)) and int(text) <= _LARGEST:
-        return int(text)
+    if (number := number_of(text)) is not None:
+        return number
     raise Problem("unknown_containment", f"{text[:40]} is no containment; GET /v1/containments lists them")
 
 

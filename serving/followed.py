@@ -22,6 +22,7 @@ from serving.once import given, keep_answer
 from serving.overtaken import check_newest, check_not_contained
 from serving.problems import Problem
 from serving.recording import looking, recording
+from serving.spelling import number_of
 from serving.tables import FOLLOWED
 
 ACTIONS = ("released", "inspected", "reworked", "held", "scrapped")
@@ -184,10 +185,10 @@ class Followed:
         return self._site.gate.classed(result["risk"])
 
     def _entry(self, audit_id: str) -> Entry:
-        entry = None
-        if audit_id.isascii() and audit_id.isdigit() and len(audit_id) <= 18:
+        number, entry = number_of(audit_id), None
+        if number is not None:
             with looking(self._engine) as connection:
-                entry = entry_in(connection, int(audit_id))
+                entry = entry_in(connection, number)
         if entry is None or entry.kind != "decision":
             raise Problem("unknown_decision", f"{audit_id[:40]} is no decision of the gate")
         return entry

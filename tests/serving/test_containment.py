@@ -259,6 +259,7 @@ def test_a_containment_is_closed_once_and_with_a_reason(service: Service) -> Non
 
     assert refused(lambda: close(number)) == "invalid_request"
     assert refused(lambda: close(number, reason=" \n")) == "invalid_request"
+    assert refused(lambda: close(f"0{number}", reason="done")) == "unknown_containment"
     assert close(number, reason="done")["state"] == "closed"
     assert refused(lambda: close(number, reason="done")) == "containment_closed"
     for nobody in ("7000", "0", "x", "-1", "9" * 19, "9" * 40, "²"):
