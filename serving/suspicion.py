@@ -80,7 +80,7 @@ class Suspicion:
     def open(self, sent: Mapping[str, Any], *, actor: str, once: Once) -> Answer:
         """Opens a containment of one of ABOUT. Problem says what is wrong with it, or that it cannot be recorded."""
         histories, now = self._histories(), self._clock()
-        reason = _reason(sent)
+        reason = words_of(sent, "reason")
         about, supplier_lots, lots = _scope_of(sent, histories, now)
         said = opened(
             self._engine,
@@ -96,7 +96,7 @@ class Suspicion:
 
     def close(self, number: str, sent: Mapping[str, Any], *, actor: str, once: Once) -> Answer:
         """Closes one. Problem `unknown_containment`, `containment_closed`, `not_recorded`."""
-        reason = _reason(sent)
+        reason = words_of(sent, "reason")
         said = closed(self._engine, number, reason=reason, actor=actor, once=once, now=self._clock())
         return said | {"held": None}
 
@@ -121,14 +121,6 @@ class Suspicion:
                 "not_ready", loaded.published.fault or "the histories have not been read yet; try again in a moment"
             )
         return loaded.histories
-
-
-def _reason(sent: Mapping[str, Any]) -> str:
-    """Why; Problem for a text with a character that PostgreSQL does not keep."""
-    reason = words_of(sent, "reason")
-    if "\0" in reason:
-        raise Problem("invalid_request", "reason has a null character in it; leave it out")
-    return reason
 
 
 def _scope_of(sent: Mapping[str, Any], histories: Histories, now: int) -> tuple[Answer, Sequence[str], Sequence[str]]:
