@@ -16,6 +16,7 @@ from features.card import iso
 from features.catalogue import ARRIVALS
 from features.champion import read_scorer
 from features.database import open_database, writing
+from features.errors import LotRiskError
 from features.held import rows_of_lot
 from features.ingest import ingest
 from features.reading import read_histories
@@ -477,9 +478,11 @@ def test_a_decision_about_several_lots_is_followed_lot_by_lot(counter: Counter) 
     assert [one["lot_id"] for one in counter.service.followed.decision(several)["followed"]] == ["nobody's"]
 
 
-@pytest.mark.parametrize("audit_id", ["0", "1", "999", "x", "²", "-1", "1" * 30])
+@pytest.mark.parametrize("audit_id", ["0", "1", "999", "x", "²", "-1", "02", "+2", " 2", "2_0", "1" * 30])
 def test_what_is_no_decision_is_not_known(counter: Counter, audit_id: str) -> None:
-    counter.ask({"lot_id": LOT})  # entry 1 is that of the rules
+    assert counter.ask({"lot_id": LOT})["audit_id"] == "2"  # entry 1 is that of the rules
     with pytest.raises(Problem) as fault:
         counter.service.followed.decision(audit_id)
     assert fault.value.code == "unknown_decision"
+    with pytest.raises(LotRiskError, match="is no decision of the gate"):
+        replay(counter.site, counter.service.engine, audit_id)
