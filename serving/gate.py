@@ -171,7 +171,8 @@ class Gate:
             why = loaded.refused if scorer is None else published.fault
             raise Problem("not_ready", why or "the histories have not been read yet; try again in a moment")
         if not (loaded.stored.segments or loaded.stored.arrivals):
-            raise Problem("not_ready", "the histories are not stored yet, so that no decision could be looked at again")
+            why = "the histories are not stored yet, so that no decision could be looked at again"
+            raise Problem("not_ready", f"{why}: {published.fault}" if published.fault else why)
         old = ""
         if out_of_date(published, refresh_every=self._site.refresh_every, now=now):
             old = published.fault or f"the sources were last looked at at {iso(published.checked_at)}"

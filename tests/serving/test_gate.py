@@ -255,6 +255,15 @@ def test_a_decision_that_cannot_be_recorded_is_not_given(counter: Counter, state
     assert counter.ask({"lots": [record(stated)]}, key="k")["audit_id"]
 
 
+def test_histories_that_are_stored_nowhere_decide_nothing_and_why_they_are_not_is_said(counter: Counter) -> None:
+    for fault, said in (("", "looked at again"), ("the database is gone", "looked at again: the database is gone")):
+        follower, published = counter.service._follower, Published(read_at=NOW, checked_at=NOW, fault=fault)
+        follower.now = replace(follower.now, published=published, stored=published)
+        with pytest.raises(Problem) as refused:
+            counter.ask({"lot_id": LOT})
+        assert refused.value.code == "not_ready" and str(refused.value).endswith(said)
+
+
 def test_a_containment_counts_from_the_commit_that_opens_it(counter: Counter) -> None:
     assert counter.ask({"lot_id": LOT})["results"][0]["rules"] == []
     scope = json.dumps({"supplier_lots": [], "lots": [LOT]})
