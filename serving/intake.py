@@ -10,6 +10,8 @@ from dataclasses import replace
 import pyarrow as pa
 import sqlalchemy as sa
 
+from features.catalogue import SEGMENTS
+from features.database import check_writable
 from features.errors import DatabaseUnreachable, LotRiskError, SourceUnreachable
 from features.histories import Histories
 from features.ingest import gone, ingest, read_sources
@@ -39,6 +41,7 @@ class Intake:
         self._kept = Kept(packed=True)
         self._last: Histories | None = None
         self._based_on: tuple[object, ...] | None = None
+        self._alone = False  # whether the last reading of the sources was stored nowhere
         self.fault = ""
 
     def _stored_before(self) -> Stored:
@@ -51,6 +54,18 @@ class Intake:
     def crowded(self) -> bool:
         """Whether so many rows wait to be folded that it is time."""
         return self._stored.waiting >= FOLD_AT
+
+    @property
+    def healed(self) -> bool:
+        """Whether the database is back that was gone when the sources were read: what they said has to be stored, and
+        what arrived has to count again, though no source changed."""
+        if not self._alone:
+            return False
+        try:
+            check_writable(self._store.engine, SEGMENTS.name)
+        except DatabaseUnreachable:
+            return False
+        return True
 
     def refresh(self, now: int) -> Reading:
         """Reads the sources, stores what is new in them, folds what arrived. SourceUnreachable, ContractViolation.
@@ -68,10 +83,11 @@ class Intake:
             for one in ingest(self._store, self._site, now=now, raw=sources):
                 if one.new or one.changed or one.folded:
                     log.info("%s: %d new, %d changed, %d folded", one.table, one.new, one.changed, one.folded)
-            self._stored, self.fault = self._store.all(), ""
+            self._stored, self.fault, self._alone = self._store.all(), "", False
         except DatabaseUnreachable as fault:
             if self._served and self._stored.nothing:
                 raise
+            self._alone = True
             self.fault = f"scores stand on the sources alone, and on what had arrived before: {fault}"
             raw = stored_and_new(self._stored, sources, self._site, now=now)
             return replace(histories_of(raw, self._site, now=now), state=State(), stored=self._stored)

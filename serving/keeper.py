@@ -165,7 +165,8 @@ class Keeper:
         """Reads the sources if they may have changed."""
         found = signature(self._site)
         stale = _passed(self._published.read_at, self._site.rescore_every, now)
-        if found is not None and found == self._signature and not stale and not self._intake.crowded:
+        due = stale or self._intake.crowded or self._intake.healed
+        if found is not None and found == self._signature and not due:
             self._publish(replace(self._published, checked_at=now))
             return
         reading = self._intake.refresh(now)

@@ -119,3 +119,19 @@ def test_a_database_that_is_gone_leaves_what_was_read_of_it(site: Site, intake: 
     healed = intake.refresh(now + 2 * SECOND)
     assert (healed.state.arrivals, intake.fault) == (1, "")
     assert content_hash(healed.histories) == content_hash(reading.histories)
+
+
+def test_sources_that_were_read_without_the_database_are_stored_when_it_is_back(site: Site, intake: Intake) -> None:
+    now = clock()
+    intake.refresh(now)
+    aside = (site.state_dir / "lotrisk.db").rename(site.state_dir / "away.db")
+    with (site.data[0] / "returns.csv").open("a", encoding="utf-8") as file:
+        file.write("R9,L000300,C01,2026-08-20,2026-08-24T10:00:00+02:00,50,weak_pull,Weak,high,,\n")
+    gone = intake.refresh(now + SECOND)
+    assert not intake.healed
+    aside.rename(site.state_dir / "lotrisk.db")
+    arrived(site, "returns", rows(0, now)[0][1], now=now)
+    assert intake.look(now + 2 * SECOND) is not None and intake.healed  # an arrival alone does not store them
+    healed = intake.refresh(now + 3 * SECOND)
+    assert len(healed.histories["returns"].known) == len(gone.histories["returns"].known) + 1
+    assert not intake.healed

@@ -15,11 +15,13 @@ import pytest
 
 from features.card import iso
 from features.database import open_database, writing
+from features.held import rows_of_lot
 from features.mapped import content_hash, read_mapped
 from features.reading import read_histories
 from features.site import Site, read_site
 from serving.alone import alone
 from serving.audit import append
+from serving.gate_calls import read_gate_call
 from serving.heads import FILE, read_heads
 from serving.keeper import Keeper
 from serving.loaded import Follower, Loaded
@@ -33,6 +35,7 @@ from tests.serving.fitted import copied, promote
 from tests.serving.test_registry import Site as Registered
 from tests.serving.test_registry import url
 from tests.serving.unsteady import until
+from tests.stored_site import arrived
 from tests.toy_model import MLFLOW_WARNS
 
 pytestmark = MLFLOW_WARNS
@@ -339,3 +342,56 @@ def test_heads_of_the_audit_log_are_kept_about_once_a_minute(site: Site, score_l
     keeper.step(begun + 3 * MINUTE)
     engine.dispose()
     assert [head and head.seq for _, head in read_heads(site.state_dir / FILE, ended=True)] == [1, 3, 4]
+
+
+@pytest.mark.parametrize("restarts", [0, 2])
+@pytest.mark.parametrize("before", ["nothing", "what had arrived"])
+def test_a_keeper_that_is_restarted_while_the_database_is_gone_passes_nothing_off_as_whole(
+    site: Site, score_log: ScoreLog, before: str, restarts: int
+) -> None:
+    """`before`: what was served when the database went; the sources change meanwhile."""
+    assert until(lambda: score_log.healthy)
+    keeper, begun, file = Keeper(site, score_log), now(), site.state_dir / "lotrisk.db"
+    back = {"return_id": "A1", "lot_id": "L000300", "occurred_at": "2026-08-20", "reported_at": "2026-08-24"}
+    assert arrived(site, "returns", back, now=begun) == ["accepted"]
+    if before == "what had arrived":
+        keeper.step(begun)
+        assert published_of(site).arrivals == 1
+        add_return(site, "L000301")
+    aside = file.rename(site.state_dir / "away.db")
+    for turn in range(restarts + 1):
+        keeper = Keeper(site, score_log) if turn or before == "nothing" else keeper
+        keeper.step(begun + (turn + 1) * MINUTE)
+        published = published_of(site)
+        assert published.histories and (published.segments, published.arrivals) == (0, 0)
+        assert "lotrisk.db" in published.fault
+        assert gate_says(site, "L000300") == ("not_ready", published.fault)
+        shown = returns_of(site, "L000300")
+        assert ("A1" in shown) == (before == "what had arrived")
+        assert not file.exists()
+    aside.rename(file)
+    keeper.step(begun + 4 * MINUTE)
+    published = published_of(site)
+    assert (published.arrivals, published.segments > 0, published.fault) == (1, True, "")
+    assert "A1" in returns_of(site, "L000300")
+    mapped = read_mapped(histories_folder(site.state_dir, published.histories))
+    assert content_hash(mapped) == content_hash(read_histories(site, now=begun + 4 * MINUTE).histories)
+
+
+def returns_of(site: Site, lot: str) -> list[str]:
+    """As a worker has them."""
+    histories = read_mapped(histories_folder(site.state_dir, published_of(site).histories))
+    rows = rows_of_lot(histories, "returns", histories.ids["lot"].code(lot), as_of=now())
+    return [row["return_id"] for row in rows]
+
+
+def gate_says(site: Site, lot: str) -> tuple[str, str]:
+    """The problem of a worker's gate, and what it says beyond that nothing is stored."""
+    service = Service(site, Metrics())
+    service._follower.look()
+    call = read_gate_call(json.dumps({"lot_id": lot}).encode(), actor="me", key=None, now=now(), timezone="UTC")
+    with pytest.raises(Problem) as fault:
+        asyncio.run(service.gate.ask(call))
+    service.gate.close()
+    service.engine.dispose()
+    return fault.value.code, str(fault.value).partition("looked at again: ")[2]
