@@ -1,6 +1,7 @@
 """Histories as files that several processes map: what one has read and sorted, all use, and none holds a copy.
 
-    arrays.bin    the bytes of every array, each from a multiple of 64
+    arrays.bin    the bytes of arrays, each from a multiple of 64
+    arrays-N.bin  those that an earlier folder did not have; its own files are linked, not written again
     index.json    what they are part of: objects by number, with a sha256 of all that follows it
 
 The index names classes out of `CLASSES`; their instances are filled without a call. A file can tell a lie, but never
@@ -11,9 +12,11 @@ import hashlib
 import json
 import mmap
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,7 +27,7 @@ from features.card import code_fingerprint
 from features.errors import LotRiskError
 from features.histories import Array, Histories, PackedTexts, Vocabulary
 
-FORMAT = 1
+FORMAT = 2
 CLASSES = {
     f"{known.__module__}.{known.__qualname__}": known
     for known in (
@@ -38,7 +41,8 @@ CLASSES = {
 }
 """What may be kept with histories, beside arrays, vocabularies, dicts, lists, tuples and JSON's own."""
 
-_ARRAYS, _INDEX = "arrays.bin", "index.json"
+_INDEX = "index.json"
+_FILE = re.compile(r"arrays(-[1-9][0-9]{0,17})?\.bin")
 _DTYPES = ("|b1", "|i1", "|u1", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8", "<f4", "<f8")
 _PLAIN = (type(None), bool, int, float, str)
 _ALIGNED = 64
@@ -51,43 +55,69 @@ class StaleMap(LotRiskError):
     """Mapped histories that another format, other code or a fault has made useless: to be written anew."""
 
 
-def write_mapped(told: Histories, folder: Path) -> None:
+@dataclass(frozen=True)
+class Written:
+    """What `write_mapped` wrote last, for the next one: where which array lies. It keeps those arrays alive."""
+
+    folder: Path
+    number: int
+    """Of its own file of arrays."""
+    sizes: Mapping[str, int]
+    """Bytes by file."""
+    places: Mapping[tuple[int, int], tuple[Array, str, int]]
+    """By address and bytes of an array: itself, in which file and where there it is."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the files hold more of arrays that have gone than of those that are there."""
+        return sum(self.sizes.values()) > 2 * sum(size for _, size in self.places)
+
+
+def write_mapped(told: Histories, folder: Path, *, earlier: Written | None = None) -> Written:
     """Writes histories and everything made of them so far, whole or not at all.
 
-    FileExistsError when `folder` is there: what may be mapped never changes. TypeError names what cannot be kept.
+    Arrays that `earlier` wrote, the same objects, are not written again: its files are linked, as long as they hold
+    little else. FileExistsError when `folder` is there: what may be mapped never changes. TypeError names what cannot
+    be kept.
     """
     if folder.exists():
         raise FileExistsError(f"{folder}: mapped histories are written once; these exist.")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    earlier = None if earlier is None or earlier.crowded else earlier
+    number = 0 if earlier is None else earlier.number + 1
     made = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
     try:
-        with (made / _ARRAYS).open("wb") as file:
-            writer = _Writer(file)
+        with (made / (f"arrays-{number}.bin" if number else "arrays.bin")).open("wb") as file:
+            writer = _Writer(file, made, earlier)
             root = writer.value(told, "histories")
-            size = file.tell()
             _sync(file)
-        content = {"format": FORMAT, "code": code_fingerprint(), "size": size, "root": root, "objects": writer.objects}
+        sizes = {name: (made / name).stat().st_size for name in writer.files}
+        content = {"format": FORMAT, "code": code_fingerprint(), "files": list(sizes.items()), "root": root}
         with (made / _INDEX).open("wb") as file:
-            file.write(_sealed(content))
+            file.write(_sealed(content | {"objects": writer.objects}))
             _sync(file)
         made.chmod(0o755)
         _sync_folder(made)
         _rename(made, folder)
+    except _NotLinked:
+        shutil.rmtree(made, ignore_errors=True)
+        return write_mapped(told, folder)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
     _sync_folder(folder.parent)
+    return Written(folder, number, sizes, writer.places)
 
 
 def read_mapped(folder: Path) -> Histories:
-    """The histories that `write_mapped` wrote; arrays are read-only views of one mapping, which lives as they do.
+    """The histories that `write_mapped` wrote; arrays are read-only views of mappings, which live as they do.
 
     StaleMap: a file is missing, cut or changed, or other code wrote it. What is made later is the process's own.
     """
     try:
         content = _opened(folder / _INDEX)
-        whole = np.frombuffer(_mapping(folder / _ARRAYS, content["size"]), np.uint8)
-        found = _Reader(content["objects"], whole).value(content["root"])
+        wholes = [np.frombuffer(_mapping(folder, *file), np.uint8) for file in content["files"]]
+        found = _Reader(content["objects"], wholes).value(content["root"])
     except FileNotFoundError as error:
         raise StaleMap(f"{error.filename} is missing. Write it anew.") from error
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
@@ -112,15 +142,22 @@ def content_hash(told: Histories) -> str:
     return digest.hexdigest()
 
 
+class _NotLinked(Exception):
+    """The earlier files have gone, or lie where no file has two names."""
+
+
 class _Writer:
     """Puts arrays into a file and everything else into `objects`. A value is JSON's own, or [number of an object]."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, folder: Path, earlier: Written | None) -> None:
         self.objects: list[Any] = []
-        self._file = file
+        self.files = [Path(file.name).name]
+        """Its own and those of `earlier` that hold any of the arrays."""
+        self.places: dict[tuple[int, int], tuple[Array, str, int]] = {}
+        self._file, self._folder, self._earlier = file, folder, earlier
         self._numbers: dict[int, int] = {}
         self._kept: list[Any] = []  # an object that is gone would leave its id to another
-        self._offsets: dict[tuple[int, int], int] = {}
+        self._offsets: dict[tuple[int, int], tuple[int, int]] = {}
         file.write(_START)
 
     def value(self, value: Any, where: str) -> Any:
@@ -155,7 +192,10 @@ class _Writer:
         return ["instance", name, {part: self.value(own, f"{where}.{part}") for part, own in vars(value).items()}]
 
     def _array(self, value: Any, where: str) -> list[Any]:
-        """["array" or "scalar", dtype, offset, shape, order of memory, shape as seen]; an axis without stride is 1."""
+        """["array" or "scalar", dtype, file, offset, shape, order of memory, shape as seen].
+
+        An axis without stride is 1.
+        """
         values = np.asarray(value)
         if values.dtype.str not in _DTYPES:
             raise TypeError(f"{where} is an array of {values.dtype}; mapped histories keep {', '.join(_DTYPES)}.")
@@ -163,25 +203,41 @@ class _Writer:
         if values.size:
             values = values[(..., *(slice(None) if step else slice(1) for step in values.strides))]
         order = "F" if values.flags.f_contiguous and not values.flags.c_contiguous else "C"
-        offset = self._bytes(np.ascontiguousarray(values.T if order == "F" else values))
-        return [kind, values.dtype.str, offset, list(values.shape), order, list(seen)]
+        file, offset = self._bytes(np.ascontiguousarray(values.T if order == "F" else values))
+        return [kind, values.dtype.str, file, offset, list(values.shape), order, list(seen)]
 
-    def _bytes(self, values: Array) -> int:
-        """Where the bytes of an array begin; two views of the same bytes share them."""
+    def _bytes(self, values: Array) -> tuple[int, int]:
+        """In which of the files the bytes of an array are, and where they begin; views of the same bytes share them."""
         place = (values.ctypes.data, values.nbytes)
         if place not in self._offsets:
-            self._kept.append(values)
-            self._file.write(b"\0" * (-self._file.tell() % _ALIGNED))
-            self._offsets[place] = self._file.tell()
-            self._file.write(values.data if values.size else b"")
+            held = None if self._earlier is None else self._earlier.places.get(place)
+            self.places[place] = values, *(self._written(values) if held is None else held[1:])
+            _, name, offset = self.places[place]
+            self._offsets[place] = self._number(name), offset
         return self._offsets[place]
+
+    def _written(self, values: Array) -> tuple[str, int]:
+        self._file.write(b"\0" * (-self._file.tell() % _ALIGNED))
+        offset = self._file.tell()
+        self._file.write(values.data if values.size else b"")
+        return self.files[0], offset
+
+    def _number(self, name: str) -> int:
+        """Of a file among `files`; one of `earlier` is linked the first time."""
+        if name not in self.files and self._earlier is not None:
+            try:
+                os.link(self._earlier.folder / name, self._folder / name)
+            except OSError as fault:
+                raise _NotLinked(str(fault)) from fault
+            self.files.append(name)
+        return self.files.index(name)
 
 
 class _Reader:
     """Makes the objects again, each once."""
 
-    def __init__(self, objects: list[Any], whole: Array) -> None:
-        self._objects, self._whole = objects, whole
+    def __init__(self, objects: list[Any], wholes: list[Array]) -> None:
+        self._objects, self._wholes = objects, wholes
         self._made: dict[int, Any] = {}
 
     def value(self, value: Any) -> Any:
@@ -216,11 +272,11 @@ class _Reader:
         else:
             raise ValueError(f"object {number} is a {kind!r}")
 
-    def _array(self, dtype: str, offset: int, shape: list[int], order: Any, seen: list[int]) -> Array:
-        if dtype not in _DTYPES or min(offset, *shape, 0) < 0:
+    def _array(self, dtype: str, file: int, offset: int, shape: list[int], order: Any, seen: list[int]) -> Array:
+        if dtype not in _DTYPES or min(file, offset, *shape, 0) < 0:
             raise ValueError(f"an array of {dtype!r} and shape {shape} at {offset}")
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        values = self._whole[offset : offset + size].view(dtype).reshape(shape, order=order)
+        values = self._wholes[file][offset : offset + size].view(dtype).reshape(shape, order=order)
         return values if seen == shape else np.broadcast_to(values, seen)
 
 
@@ -245,7 +301,10 @@ def _opened(path: Path) -> dict[str, Any]:
     return content
 
 
-def _mapping(path: Path, size: int) -> mmap.mmap:
+def _mapping(folder: Path, name: str, size: int) -> mmap.mmap:
+    if not _FILE.fullmatch(name):
+        raise ValueError(f"a file {name!r}")
+    path = folder / name
     with path.open("rb") as file:
         found = os.fstat(file.fileno()).st_size
         if found != size:

@@ -4,6 +4,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from features.order import distinct
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _MOST, _LEAST = 2**63 - 1, -(2**63)
@@ -50,7 +52,7 @@ class Steps:
         self._unit = max(int(np.gcd.reduce(times - self._first)), 1) if span < _MOST else 1
         self.many = span // self._unit + 2
         if span >= _MOST or self.many * (entities + 1) >= _MOST:
-            self._ranked = np.unique(times)
+            self._ranked = distinct(times)
             self.many = len(self._ranked) + 1
 
     def of(self, time: Array) -> Array:

@@ -317,8 +317,8 @@ def test_a_forged_index_is_read_as_far_as_it_is_right(tmp_path: Path) -> None:
     told = through(tiny(), tmp_path)
     forged(tmp_path / "map")
     same(read_mapped(tmp_path / "map"), told)
-    forged(tmp_path / "map", format=2)
-    with pytest.raises(StaleMap, match="format 2"):
+    forged(tmp_path / "map", format=1)
+    with pytest.raises(StaleMap, match="format 1"):
         read_mapped(tmp_path / "map")
 
 
@@ -333,11 +333,12 @@ def test_no_class_but_the_listed_can_be_named(name: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "one",
     [
-        ["array", "|O", 0, [1], "C", [1]],
-        ["array", "<i8", 0, [10**6], "C", [10**6]],
-        ["array", "<i8", 0, [-1], "C", [-1]],
-        ["array", "<i8", 0, [10**30], "C", [10**30]],
-        ["array", "<i8", 0, [2], "C", [3]],
+        ["array", "|O", 0, 0, [1], "C", [1]],
+        ["array", "<i8", 0, 0, [10**6], "C", [10**6]],
+        ["array", "<i8", 0, 0, [-1], "C", [-1]],
+        ["array", "<i8", 0, 0, [10**30], "C", [10**30]],
+        ["array", "<i8", 0, 0, [2], "C", [3]],
+        ["array", "<i8", 1, 0, [2], "C", [2]],
         ["dict", [[[1], 1]]],
         ["dict", [[[0], 1]]],
         ["tuple", [[0]]],
@@ -354,6 +355,14 @@ def test_nonsense_is_refused_whatever_its_hash(one: Any, tmp_path: Path) -> None
         read_mapped(tmp_path / "map")
 
 
+@pytest.mark.parametrize("name", ["index.json", "../arrays.bin", "/etc/passwd", "arrays-0.bin", "arrays.bin\n"])
+def test_no_file_but_its_own_can_be_named(name: str, tmp_path: Path) -> None:
+    through(tiny(), tmp_path)
+    forged(tmp_path / "map", files=[[name, 64]])
+    with pytest.raises(StaleMap, match="does not describe"):
+        read_mapped(tmp_path / "map")
+
+
 def test_an_index_of_something_else_is_refused(tmp_path: Path) -> None:
     through(tiny(), tmp_path)
     forged(tmp_path / "map", objects=[["list", [1, 2]]])
@@ -362,6 +371,71 @@ def test_an_index_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 # Writing
+
+
+def test_arrays_that_were_written_before_are_linked_and_outlive_the_folder(tmp_path: Path) -> None:
+    many, first, second = np.arange(10_000), np.arange(3), np.arange(4)
+    earlier = write_mapped(tiny(many=many, few=first), tmp_path / "one")
+    write_mapped(tiny(many=many, few=second), tmp_path / "two", earlier=earlier)
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "two").glob("*.bin")}
+    assert sizes.keys() == {"arrays.bin", "arrays-1.bin"} and sizes["arrays-1.bin"] < 2000
+    assert (tmp_path / "two" / "arrays.bin").samefile(tmp_path / "one" / "arrays.bin")
+    shutil.rmtree(tmp_path / "one")
+    same(read_mapped(tmp_path / "two")._made, {"many": many, "few": second})
+
+
+def test_a_link_is_dropped_with_the_last_array_in_its_file(tmp_path: Path) -> None:
+    written, kept = write_mapped(tiny(many=np.arange(2_000)), tmp_path / "0"), np.arange(9_000)
+    for turn in range(1, 5):
+        told = tiny(kept=kept, new=np.arange(turn))
+        written = write_mapped(told, tmp_path / str(turn), earlier=written)
+        same(read_mapped(tmp_path / str(turn))._made, told._made)
+    assert {path.name for path in (tmp_path / "4").glob("*.bin")} == {"arrays.bin", "arrays-1.bin", "arrays-4.bin"}
+
+
+def test_files_that_hold_mostly_what_has_gone_are_written_anew(tmp_path: Path) -> None:
+    few, many = np.arange(10), np.arange(10_000)
+    written = write_mapped(tiny(few=few, many=many), tmp_path / "0")
+    written = write_mapped(tiny(few=few), tmp_path / "1", earlier=written)
+    assert written.crowded
+    written = write_mapped(tiny(few=few), tmp_path / "2", earlier=written)
+    assert [path.name for path in (tmp_path / "2").glob("*.bin")] == ["arrays.bin"]
+    assert not write_mapped(tiny(few=few, many=many), tmp_path / "3").crowded
+
+
+def test_where_nothing_can_be_linked_all_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    many = np.arange(10_000)
+    earlier = write_mapped(tiny(many=many), tmp_path / "one")
+    with monkeypatch.context() as there:
+        there.setattr(mapped.os, "link", no_links)
+        write_mapped(tiny(many=many), tmp_path / "two", earlier=earlier)
+    shutil.rmtree(tmp_path / "one")
+    write_mapped(tiny(many=many), tmp_path / "three", earlier=earlier)
+    for name in ("two", "three"):
+        same(read_mapped(tmp_path / name)._made, {"many": many})
+        assert {path.name for path in (tmp_path / name).iterdir()} == {"arrays.bin", "index.json"}
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 5), max_size=6), min_size=2, max_size=6),
+    st.lists(st.integers(0, 3000), min_size=6, max_size=6),
+)
+@settings(max_examples=30)
+def test_histories_written_one_after_the_other_come_back_as_if_written_alone(
+    turns: list[list[int]], sizes: list[int]
+) -> None:
+    pool = [np.arange(size) * 7 + number for number, size in enumerate(sizes)]
+    with TemporaryDirectory() as folder:
+        written = None
+        for turn, chosen in enumerate(turns):
+            made = {f"{place}": pool[one] for place, one in enumerate(chosen)} | {"own": np.array([turn])}
+            written = write_mapped(tiny(**made), Path(folder) / str(turn), earlier=written)
+            if turn:
+                shutil.rmtree(Path(folder) / str(turn - 1))
+            same(read_mapped(Path(folder) / str(turn))._made, made)
 
 
 class Unlisted:

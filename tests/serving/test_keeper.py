@@ -189,7 +189,7 @@ def test_maps_of_other_code_are_written_anew_and_a_worker_waits_for_them(site: S
     Keeper(site, score_log).step(now())
     published = published_of(site)
     index = histories_folder(site.state_dir, published.histories) / "index.json"
-    index.write_bytes(index.read_bytes().replace(b'"format":1', b'"format":0'))
+    index.write_bytes(index.read_bytes().replace(b'"format":2', b'"format":0'))
     follower = Follower(site)
     follower.look()
     assert follower.now.histories is None and follower.now.scorer is not None
