@@ -5,27 +5,31 @@ or of which genealogy is too incomplete to say that it did not (`features.traced
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from features.asked import Asked
-from features.asof import Array
+from features.asof import NO_TIME, Array
 from features.histories import Histories
-from features.traced import Questions, Traced, cannot_exclude, distinct, rows_naming, traced
+from features.traced import Questions, Source, Traced, cannot_exclude, distinct, rows_naming, traced
 
 Why = Literal["listed", "uses", "cannot_exclude"]
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What an open containment holds: supplier lots and lots by id."""
+    """What an open containment holds: supplier lots and lots by id.
+
+    `since`: before then supplier lots of which no table has the receipt were not here, as who opened it says.
+    """
 
     id: int
     supplier_lots: tuple[str, ...]
     lots: tuple[str, ...]
+    since: int = NO_TIME
 
     @cached_property
     def listed(self) -> frozenset[str]:
@@ -57,7 +61,7 @@ def held(asked: Asked, lot_ids: Sequence[str], histories: Histories, scopes: Seq
                 if scope.listed and lot_ids[place] in scope.listed:
                     found[place].append(Held(scope.id, "listed", lot_ids[place]))
             for name in scope.supplier_lots:
-                source = told.source(histories, name)
+                source = source_since(told.source(histories, name), scope.since)
                 uses = np.zeros(len(places), dtype=bool)
                 if source.code >= 0:
                     uses[of[used == source.code]] = True
@@ -68,6 +72,11 @@ def held(asked: Asked, lot_ids: Sequence[str], histories: Histories, scopes: Seq
                     why: Why = "uses" if uses[row] else "cannot_exclude"
                     found[numbers[row]].append(Held(scope.id, why, name))
     return found
+
+
+def source_since(source: Source, since: int) -> Source:
+    """The same; one whose receipt no table has came no earlier than `since`."""
+    return replace(source, received_at=since) if source.received_at == NO_TIME else source
 
 
 def prepare(histories: Histories, *, as_of: int) -> None:

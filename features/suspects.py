@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from features.asked import uses_by_lot
-from features.asof import FOREVER, Array, before, stands
-from features.containment import Scope
+from features.asof import FOREVER, NO_TIME, Array, before, stands
+from features.containment import Scope, source_since
 from features.histories import Histories
 from features.traced import Questions, Source, Traced, cannot_exclude, rows_naming, traced, users
 
@@ -39,10 +39,10 @@ class Suspects:
         return self.source.until != FOREVER
 
 
-def suspects(histories: Histories, name: str, as_of: int) -> Suspects:
-    """Of a supplier lot, as known strictly before `as_of`."""
+def suspects(histories: Histories, name: str, as_of: int, *, since: int = NO_TIME) -> Suspects:
+    """Of a supplier lot, as known strictly before `as_of`; `since`: of a `Scope`."""
     told = traced(histories, as_of)
-    source = told.source(histories, name)
+    source = source_since(told.source(histories, name), since)
     uses = mentioned = np.empty(0, dtype=np.int64)
     if source.code >= 0 and "genealogy" in histories:
         table = histories["genealogy"]
@@ -82,7 +82,7 @@ def lots_held(histories: Histories, scope: Scope, as_of: int) -> dict[str, Array
     none = np.empty(0, dtype=np.int64)
     codes = (histories.ids["lot"].code(name) for name in scope.lots)
     listed = np.unique(np.array([code for code in codes if code >= 0], dtype=np.int64))
-    found = [suspects(histories, name, as_of) for name in scope.supplier_lots]
+    found = [suspects(histories, name, as_of, since=scope.since) for name in scope.supplier_lots]
     uses = np.unique(np.concatenate([none, *(one.uses for one in found)]))
     doubtful = np.unique(np.concatenate([none, *(one.cannot_exclude for one in found)]))
     return {"listed": listed, "uses": uses, "cannot_exclude": doubtful}

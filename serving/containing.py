@@ -46,7 +46,9 @@ def opened(
     now: int,
 ) -> Answer:
     """Opens one, with its entry in the audit log. Problem `not_recorded`, `idempotency_conflict`."""
-    scope = {"supplier_lots": list(supplier_lots), "lots": list(lots), "about": dict(about)}
+    scope: dict[str, Any] = {"supplier_lots": list(supplier_lots), "lots": list(lots), "about": dict(about)}
+    if about.get("expected"):
+        scope["since"] = now
     with recording(engine) as connection:
         if (said := _given(connection, once)) is not None:
             return said

@@ -1,6 +1,7 @@
 """What open containments hold, as every decision of the gate asks.
 
-A scope is kept as JSON: `supplier_lots` and `lots` that are held, and `about`, what it was opened for.
+A scope is kept as JSON: `supplier_lots` and `lots` that are held, and `about`, what it was opened for; `since`, in
+microseconds UTC, where that is a supplier lot which is still to come.
 """
 
 import json
@@ -9,6 +10,7 @@ from functools import lru_cache
 
 import sqlalchemy as sa
 
+from features.asof import NO_TIME
 from features.containment import Scope
 from serving.tables import CONTAINMENTS
 
@@ -35,4 +37,4 @@ def scopes_of(connection: sa.Connection, ids: Sequence[int]) -> list[Scope]:
 def scope_of(number: int, text: str) -> Scope:
     """Read once: every decision asks, and a scope never changes."""
     said = json.loads(text)
-    return Scope(number, tuple(said["supplier_lots"]), tuple(said["lots"]))
+    return Scope(number, tuple(said["supplier_lots"]), tuple(said["lots"]), said.get("since", NO_TIME))

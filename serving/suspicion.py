@@ -7,6 +7,7 @@ import numpy as np
 import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 
+from features.asof import NO_TIME
 from features.containment import Scope
 from features.database import reached
 from features.errors import DatabaseUnreachable
@@ -27,7 +28,7 @@ from serving.suspect_scores import scored
 MOST_LISTED = 100_000  # suspects in one answer
 MOST_NAMED = 10_000  # lots that a containment is opened for by name
 ABOUT = ("supplier_lot", "return", "lots")
-FIELDS = (*ABOUT, "reason")
+FIELDS = (*ABOUT, "expected", "reason")
 
 
 class Suspicion:
@@ -92,7 +93,9 @@ class Suspicion:
             once=once,
             now=now,
         )
-        return said | {"held": self._held(said, Scope(said["id"], tuple(said["supplier_lots"]), tuple(said["lots"])))}
+        since = now if about.get("expected") else NO_TIME
+        scope = Scope(said["id"], tuple(said["supplier_lots"]), tuple(said["lots"]), since)
+        return said | {"held": self._held(said, scope)}
 
     def close(self, number: str, sent: Mapping[str, Any], *, actor: str, once: Once) -> Answer:
         """Closes one. Problem `unknown_containment`, `containment_closed`, `not_recorded`."""
@@ -124,16 +127,25 @@ class Suspicion:
 
 
 def _scope_of(sent: Mapping[str, Any], histories: Histories, now: int) -> tuple[Answer, Sequence[str], Sequence[str]]:
-    """(what it is about, supplier lots, lots). Nothing is contained by a name that no table knows: it is a typo."""
+    """(what it is about, supplier lots, lots). Nothing is contained by a name that no table knows: it is a typo.
+
+    But for a supplier lot that is said to be still to come.
+    """
     named = [name for name in ABOUT if name in sent]
     if len(named) != 1:
         raise Problem("invalid_request", f"give exactly one of {', '.join(ABOUT)}; found {len(named)}")
     (what,) = named
+    expected = sent.get("expected", False)
+    if not isinstance(expected, bool) or (expected and what != "supplier_lot"):
+        raise Problem("invalid_request", "expected must be true or false, and is said of a supplier_lot only")
     if what == "lots":
         return {"lots": len(lots := _lots(sent["lots"], histories))}, (), lots
     name = sent[what]
     if not isinstance(name, str) or not 1 <= len(name) <= LONGEST:
         raise Problem("invalid_request", f"{what} must be a text of 1 to {LONGEST} characters")
+    ids = histories.ids.get("supplier_lot")
+    if expected and (ids is None or ids.code(name) < 0):
+        return {"supplier_lot": name, "expected": True}, (name,), ()
     if what == "supplier_lot":
         about = about_of(histories, supplier_lot=name, returned=None, as_of=now)
         return {"supplier_lot": name}, about.sources, ()

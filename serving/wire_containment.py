@@ -129,10 +129,11 @@ SUSPECTS = {
 }
 LIST = {"parameters": [query("state", "which", {"type": "string", "enum": list(STATES), "default": "open"})]}
 _LOTS = {"type": "array", "minItems": 1, "maxItems": MOST_NAMED, "uniqueItems": True, "items": ID}
+_EXPECTED = {"type": "boolean", "default": False, "description": "announced and not here yet: no table names it"}
 OPEN = posted(
     {
         "oneOf": [
-            fields("supplier_lot", "reason", supplier_lot=ID, reason=REASON),
+            fields("supplier_lot", "reason", supplier_lot=ID, expected=_EXPECTED, reason=REASON),
             fields("return", "reason", **{"return": ID}, reason=REASON),
             fields("lots", "reason", lots=_LOTS, reason=REASON),
         ]

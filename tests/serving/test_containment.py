@@ -13,9 +13,11 @@ import sqlalchemy as sa
 from features.asked import ask
 from features.asof import DAY
 from features.champion import Scorer
+from features.containment import Scope
 from features.containment import held as held_of
 from features.reading import read_histories
 from features.score import question
+from features.suspects import lots_held
 from serving.access import Caller
 from serving.audit import entries
 from serving.containments import open_scopes, scopes_of
@@ -196,6 +198,43 @@ def test_what_no_table_names_is_refused(service: Service) -> None:
     assert refused(lambda: opened(service, **{"return": "Q"})) == "unknown_return"
     assert refused(lambda: opened(service, lots=["A", "Q"])) == "unknown_lot"
     assert service.suspicion.listed("all") == {"containments": []}
+
+
+def test_a_supplier_lot_that_is_still_to_come_is_contained_where_that_is_said(service: Service) -> None:
+    for wrong in ({"lots": ["A"], "expected": True}, {"supplier_lot": "Q", "expected": "yes"}):
+        assert refused(lambda wrong=wrong: opened(service, **wrong)) == "invalid_request"
+    assert refused(lambda: opened(service, supplier_lot="Q", expected=False)) == "unknown_supplier_lot"
+    one = opened(service, supplier_lot="Q", expected=True)
+    assert (one["about"], one["supplier_lots"]) == ({"supplier_lot": "Q", "expected": True}, ["Q"])
+    assert one["held"]["lots"] == 0  # what was produced before cannot hold any, gaps or not
+    assert [held(service, lot) for lot in "ABCDE"] == [[]] * 5
+    with service.engine.connect() as connection:
+        assert open_scopes(connection) == scopes_of(connection, [one["id"]]) == [Scope(one["id"], ("Q",), (), NOW)]
+    assert service.suspicion.listed("open")["containments"][0]["held"] == one["held"]
+    known = opened(service, supplier_lot="U", expected=True)  # it is here: held as any other
+    assert (known["about"], known["held"]["uses"]) == ({"supplier_lot": "U"}, 2)
+
+
+@pytest.mark.parametrize("booked", [False, True])
+def test_lots_that_take_a_supplier_lot_which_was_to_come_are_held(booked: bool, tmp_path: Path) -> None:
+    tables = {"lots": LOTS + "F,P,N1,C1,10,2024-06-03 08:00\nG,P,N1,C1,10,2024-06-03 08:00\n"}
+    tables["genealogy"] = GENEALOGY + "G,Q,2024-06-02 08:00,1,,\nG,W,2024-06-02 08:00,1,,\n"
+    tables["supplier_lots"] = SUPPLIES + ("Q,S,M1,resin,2024-06-01 09:00,5\n" if booked else "")
+    site = write_site(tmp_path / "site", LABEL, returns=RETURNS, **tables)
+    told = read_histories(site, now=NOW + 9 * DAY).histories
+    lots = ["A", "D", "F", "G"]
+    codes = np.array([told.ids["lot"].code(lot) for lot in lots])
+    asked = ask(question(told, codes, np.full(4, NOW + 5 * DAY)), told, site.rules)
+    found = held_of(asked, lots, told, [Scope(1, ("Q",), (), NOW)])
+    assert [[one.why for one in by_lot] for by_lot in found] == [[], [], ["cannot_exclude"], ["uses"]]
+    every = lots_held(told, Scope(1, ("Q",), (), NOW), NOW + 5 * DAY)
+    assert {why: told.ids["lot"].decode(codes) for why, codes in every.items()} == {
+        "listed": [],
+        "uses": ["G"],
+        "cannot_exclude": ["F"],
+    }
+    anytime = held_of(asked, lots, told, [Scope(1, ("nobody's",), ())])
+    assert [len(by_lot) for by_lot in anytime[:2]] == [0, 1]  # of a name that is not said to be still to come
 
 
 def test_an_open_containment_holds_its_lots_until_it_is_closed(service: Service) -> None:
