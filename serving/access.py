@@ -1,7 +1,7 @@
 """Who calls, and whether the caller may: one layer before every route.
 
-While no key was ever made, whoever sits at this machine may do everything, and nobody else anything. From the first key
-on every caller sends one, as `Authorization: Bearer lr_…` or in the session of a page.
+While no key was ever made, by the audit log either, whoever sits at this machine may do everything, and nobody else
+anything. From the first key on every caller sends one, as `Authorization: Bearer lr_…` or in the session of a page.
 """
 
 import hmac
@@ -92,11 +92,13 @@ class Access:
         method, path, now = scope["method"], _path(scope), time_ns() // 1000
         route = route_of(method, path)
         roles = ROLES["GET" if method == "HEAD" else method, route] if route is not None else None
-        if not self._keys.now:
+        if not self._keys.made:
             self._admit_local(scope, roles, method, path)
             return None
         if roles is ANYBODY:
             return None
+        if not self._keys.now:
+            raise Problem("no_key", self._keys.lost)
         known = self._known(scope, now)
         if roles is None:
             self._check_no_route(scope)

@@ -80,7 +80,7 @@ def create_app(folder: Path, *, workers: int = 1, loaded: Callable[[], object] =
     app.add_exception_handler(Problem, _of_problem)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _of_fault)
-    tell(app, keys=lambda: bool(service.keys.now))
+    tell(app, keys=lambda: service.keys.made)
     _add_scores(app, service)
     _add_lots(app, service)
     _add_models(app, service)

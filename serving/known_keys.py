@@ -18,9 +18,9 @@ import sqlalchemy as sa
 
 from features.asof import MINUTE, before, within
 from features.database import open_database, reached, writing
-from features.errors import DatabaseUnreachable
+from features.errors import DatabaseUnreachable, SettingsError
 from features.site import Site
-from serving.tables import KEYS
+from serving.tables import AUDIT, KEYS
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,9 @@ Keys = Mapping[str, Known]
 
 
 class KnownKeys:
-    """`now`: the keys by id, those that no longer hold too; empty: none was ever made here."""
+    """`now`: the keys by id, those that no longer hold too. `lost`: what says that there were some where there is none
+    now, "": none was ever made here.
+    """
 
     def __init__(self, site: Site, engine: sa.Engine) -> None:
         self._site, self._engine = site, engine
@@ -59,7 +61,14 @@ class KnownKeys:
         self._used: dict[str, int] = {}
         self._written: dict[str, int] = {}
         self._fault = ""
+        self._looked = False
+        self.lost = ""
         self.now: Keys = {}
+
+    @property
+    def made(self) -> bool:
+        """Whether a key was ever made here: then nobody may do anything without one."""
+        return bool(self.now) or bool(self.lost)
 
     def start(self) -> None:
         """What is known before the first request is."""
@@ -82,6 +91,13 @@ class KnownKeys:
             found = read_keys(self._engine)
             if self.now and not found:  # keys are revoked, never removed: this is another database
                 raise DatabaseUnreachable("the database holds no key any more, and there were some; put it back")
+            if found:
+                self.lost = ""
+            elif self.lost or not self._looked:
+                self.lost = lost_keys(self._engine)
+                if self.lost:
+                    raise DatabaseUnreachable(self.lost)
+            self._looked = True
             self.now = found
             mirror(self._site.state_dir, self.now)
             self._write_used()
@@ -89,7 +105,7 @@ class KnownKeys:
         except (DatabaseUnreachable, OSError) as unreachable:
             fault = " ".join(str(unreachable).split())
         if fault and not self._fault:
-            log.warning("the keys known before hold on: %s", fault)
+            log.warning("%s: %s", "nobody may ask" if self.lost else "the keys known before hold on", fault)
         self._fault = fault
 
     def _run(self) -> None:
@@ -132,6 +148,34 @@ def usable_keys(site: Site, now: int) -> int:
     finally:
         engine.dispose()
     return sum(key.usable(now) for key in found.values())
+
+
+def lost_keys(engine: sa.Engine) -> str:
+    """What the audit log says of keys, asked where the database holds none; "": nothing. Keys are never removed."""
+    asked = sa.select(sa.func.count(), sa.func.max(AUDIT.c.seq)).where(AUDIT.c.kind == "key")
+    with reached(engine), engine.connect() as connection:
+        entries, last = connection.execute(asked).one()
+    if not entries:
+        return ""
+    return (
+        f"the table keys is empty, and the audit log has {entries} entries about keys, the last {last}: rows were "
+        "removed. Put the table back from a backup, or make a key: lotrisk keys create"
+    )
+
+
+def check_keys_there(site: Site) -> None:
+    """SettingsError where keys were made of which nothing is left; nothing where the database cannot be asked."""
+    if mirrored(site.state_dir):
+        return
+    engine = open_database(site.database_url)
+    try:
+        lost = "" if read_keys(engine) else lost_keys(engine)
+    except DatabaseUnreachable:
+        return
+    finally:
+        engine.dispose()
+    if lost:
+        raise SettingsError(f"{site.name}: {lost}")
 
 
 def mirrored(state_dir: Path) -> Keys:

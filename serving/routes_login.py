@@ -23,7 +23,7 @@ def add_login(app: FastAPI, service: Service) -> None:
     frame = read_frame()
 
     def page(request: Request, *, to: str, fault: str = "", status: int = 200) -> Response:
-        values = {"to": to, "fault": fault, "keys": bool(service.keys.now)}
+        values = {"to": to, "fault": fault, "keys": service.keys.made}
         return frame.page(request, service, "login.html", values, status=status)
 
     @app.get("/login", include_in_schema=False)

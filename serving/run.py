@@ -68,8 +68,9 @@ def serve(site: Site, *, host: str, port: int, workers: int) -> None:
 
 def _check_keys(site: Site, host: str) -> None:
     from serving.answering import is_loopback
-    from serving.known_keys import usable_keys
+    from serving.known_keys import check_keys_there, usable_keys
 
+    check_keys_there(site)
     if not is_loopback(host) and not usable_keys(site, time_ns() // 1000):
         raise SettingsError(
             f"--host {host}: others than this machine would reach the service, and no key holds; make one first: "

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time_ns
@@ -16,12 +17,13 @@ from fastapi import FastAPI
 
 from features.asof import DAY, HOUR, MINUTE
 from features.database import open_database
+from features.errors import SettingsError
 from features.site import Site, read_site
 from serving.access import CALLER, LOCAL, Access, Caller
 from serving.answering import as_problem
 from serving.app import create_app
 from serving.keys import create, keys_of, revoke, rotate
-from serving.known_keys import FILE, KnownKeys, mirrored, read_keys
+from serving.known_keys import FILE, KnownKeys, check_keys_there, mirrored, read_keys
 from serving.limits import Limits
 from serving.migrate import migrate
 from serving.pages import refusals
@@ -29,8 +31,10 @@ from serving.problems import Problem
 from serving.roles import ANYBODY, PAGES, ROLE_NAMES, ROLES, route_of
 from serving.security_headers import SecurityHeaders
 from serving.sessions import COOKIE, LASTS, Sessions
+from serving.tables import KEYS
 from tests.serving.fitted import copied
 from tests.serving.live import Live, eventually, serving
+from tests.serving.unsteady import postgres_schema
 from tests.small_site import write_site
 
 Asked = dict[str, str]
@@ -361,6 +365,42 @@ def test_what_was_known_goes_on_to_hold_with_the_database_gone(site: Site, engin
     started.close()
     assert started.now == known
     assert all(text.rpartition("_")[2] not in file.read_text() for text in texts.values())
+
+
+@pytest.mark.parametrize("server", ["sqlite", "postgresql"])
+def test_a_service_whose_keys_were_removed_is_open_to_nobody(server: str, site: Site) -> None:
+    with postgres_schema() if server == "postgresql" else nullcontext(site.database_url) as url:
+        site = replace(site, database_url=url)
+        migrate(url)
+        engine = open_database(url)
+        try:
+            _removed(site, engine)
+        finally:
+            engine.dispose()
+
+
+def _removed(site: Site, engine: sa.Engine) -> None:
+    check_keys_there(site)  # none was made yet
+    key, _ = create(engine, role="admin", name="x", actor="me", now=NOW)
+    revoke(engine, create(engine, role="line", name="y", actor="me", now=NOW)[0].id, reason="z", actor="me", now=NOW)
+    check_keys_there(site)
+    with engine.begin() as connection:
+        connection.execute(KEYS.delete())
+    with pytest.raises(SettingsError, match="keys is empty, and the audit log has 3 entries about keys, the last 3"):
+        check_keys_there(site)
+    keys = KnownKeys(site, engine)  # of a worker whose database came after its start
+    assert not keys.made
+    keys.look()
+    door = Door(keys, Sessions(site.state_dir), create_app(site.folder), Limits(1000, share=1), [], {})
+    for method, path in (("GET", "/v1/lots"), ("POST", "/v1/gate"), ("GET", "/nowhere")):
+        answer = door.knock(method, path, client="127.0.0.1")
+        assert (answer.status_code, code(answer)) == (401, "no_key") and "rows were removed" in answer.text
+    assert door.knock("GET", "/healthz", client="127.0.0.1").status_code == 404  # let in
+    assert door.seen == [None] and not (site.state_dir / FILE).exists()
+    text = create(engine, role="admin", name=key.name, actor="me", now=NOW)[1]
+    keys.look()
+    assert code(door.knock("GET", "/v1/lots", {"Authorization": f"Bearer {text}"})) == "not_found"
+    check_keys_there(site)
 
 
 def test_last_use_is_written_once_a_minute(site: Site, engine: sa.Engine) -> None:
