@@ -157,6 +157,7 @@ def experiment(site: Path, file: Path, restart: bool, as_json: bool) -> None:
     FILE is a TOML file: a search space, label treatments, what to leave out, seeds. A run that was interrupted goes on.
     """
     from features.champion import read_scorer
+    from features.proof import proof_of
     from training.experiment import experiment as job
     from training.experiment_file import read_experiment
     from training.pinned import alone, folder_of
@@ -164,17 +165,18 @@ def experiment(site: Path, file: Path, restart: bool, as_json: bool) -> None:
     settings = _site(site)
     name, asked = read_experiment(file)
     until = asked.experiment.until
-    champion, histories = read_scorer(settings.state_dir).bundle, _read(settings).histories
+    champion, reading = read_scorer(settings.state_dir).bundle, _read(settings)
     with progress() as show, alone(folder_of(settings, name)):
         found = job(
             settings,
-            histories,
+            reading.histories,
             name,
             asked,
             until=_moment(until, settings),
             stated=until is not None,
             champion=champion,
             restart=restart,
+            stored=proof_of(settings, reading.stored),
             progress=show,
         )
     if as_json:

@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import time_ns
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -111,11 +112,13 @@ def experiment(
     stated: bool,
     champion: Bundle | None,
     restart: bool,
+    stored: Mapping[str, Any] = MappingProxyType({}),
     progress: Progress,
 ) -> Experiment:
     """Goes on where an earlier run of the same name stopped. `until` counts for the first run, `stated` if by the file.
 
-    SettingsError where the question, the data or the code are others than an earlier run's; CannotTrain.
+    `stored`: what `features.proof` makes of what the histories stood on, for the winner's card. SettingsError where the
+    question, the data or the code are others than an earlier run's; CannotTrain.
     """
     pinned = pin(folder_of(site, name), asked, until=until, stated=stated, restart=restart)
     known = known_by(histories, site.rules, until=pinned.until)
@@ -142,7 +145,7 @@ def experiment(
         if version is None:
             made = recipe.but(parameters={**recipe.parameters, **winner.asked.parameters}, seed=settings.seeds[0])
             model = fit_model(ground.known[winner.asked.treatment], made, progress=progress)
-            version = keep(site, model, champion=champion, progress=progress).version
+            version = keep(site, model, champion=champion, stored=stored, progress=progress).version
             work.register(winner, version)
         card = ModelCard.from_json((site.state_dir / "bundles" / version / "card.json").read_text(encoding="utf-8"))
         rule = card.champion

@@ -1,6 +1,7 @@
 """`lotrisk experiment`: what it refuses, that it goes on where it stopped, and that its winner can be promoted."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from features.champion import read_scorer
 from features.errors import CannotTrain, SettingsError
+from features.proof import proof_of
 from features.reading import read_histories
 from features.site import read_site
 from tests.command import few_trees, lotrisk
@@ -332,6 +334,17 @@ def test_the_command_prints_the_board_and_what_to_do(plant: Path, file: Path) ->
     assert "Leaderboard" in ran.out and "lotrisk promote" in ran.out
     again = json.loads(lotrisk("experiment", plant, file, "--json").out)
     assert again["leaderboard"][0]["said"] in ("", "not told apart", "better beyond noise", "worse beyond noise")
+
+
+def test_the_card_of_the_winner_names_what_its_histories_stood_on(plant: Path, file: Path, tmp_path: Path) -> None:
+    own = tmp_path / "plant"
+    shutil.copytree(plant, own, ignore=shutil.ignore_patterns(".lotrisk"))
+    assert lotrisk("ingest", own).status == 0
+    version = json.loads(lotrisk("experiment", own, file, "--json").out)["version"]
+    card = json.loads((state(own) / "bundles" / version / "card.json").read_text(encoding="utf-8"))
+    reading = read_histories(read_site(own, {}), now=UNTIL)
+    assert card["stored"] == proof_of(read_site(own, {}), reading.stored)
+    assert {one["table"] for one in card["stored"]["segments"]} == set(reading.histories.tables)
 
 
 def test_the_site_s_own_recipe_is_always_in_the_picture_of_the_search() -> None:
