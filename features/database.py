@@ -30,7 +30,8 @@ from features.errors import DatabaseUnreachable, SettingsError
 BUSY = 2.0  # seconds that a statement waits for another writer; the service's own transactions take a tenth of one
 METADATA = sa.MetaData()
 """Of every table; each is described where it is used."""
-_WRITING = 7_201_996  # PostgreSQL's advisory lock of `writing`; any number that nobody else uses in this database
+# PostgreSQL's advisory lock of `writing`; any number that nobody else uses in this database
+_ONE_WRITER = sa.select(sa.func.pg_advisory_xact_lock(7_201_996))
 # A server that is switched off, or a cable that is cut, is a fault within seconds; libpq waits for minutes.
 _PATIENCE = {
     "connect_timeout": 3,
@@ -62,7 +63,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITING)))
+            connection.execute(_ONE_WRITER)
         yield connection
 
 

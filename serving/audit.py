@@ -54,18 +54,27 @@ class Entry:
     hash: str
 
 
-class Chain:
-    """Entries of one transaction, inside `writing`: `keep` adds them with one statement. Nobody else adds meanwhile."""
+@dataclass(frozen=True)
+class Last:
+    """What the next entry hangs on: the last one's number, moment and hash."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection, self._seq, self._hash = connection, 0, FIRST
-        self._at: int | None = None
-        if (last := connection.execute(_LAST).one_or_none()) is not None:
-            self._seq, self._at, self._hash = last.seq, last.at, last.hash
+    seq: int
+    at: int
+    hash: str
+
+
+class Chain:
+    """Entries of one transaction, inside `writing`: `keep` adds them with one statement. Nobody else adds meanwhile.
+
+    `last`: as `last_entry` gives it, None: the log is empty.
+    """
+
+    def __init__(self, connection: sa.Connection, last: Last | None) -> None:
+        self._connection, self._last = connection, last
         self._rows: list[dict[str, Any]] = []
 
-    def add(self, *, kind: str, actor: str, body: dict[str, Any], at: int) -> Entry:
-        """The next entry. Where the clock stepped back, its `at` is the last one's.
+    def add(self, *, kind: str, actor: str, body: dict[str, Any], at: int) -> int:
+        """The next entry; returns its number. Where the clock stepped back, its `at` is the last one's.
 
         ValueError for a kind that there is not and for a body that JSON cannot say exactly, such as one with a NaN.
         """
@@ -75,12 +84,13 @@ class Chain:
         if looks := set(_LOOKS_SALTED.findall(told)):
             kept = self._connection.execute(sa.select(SALTS.c.hash).where(SALTS.c.hash.in_(looks))).scalars()
             told = body_text({**body, SALTED: sorted(kept)})
-        seq, previous, moment = self._seq + 1, self._hash, at if self._at is None else max(at, self._at)
-        found = hash_of(seq, moment, kind, actor, told, previous)
-        row = {"seq": seq, "at": moment, "kind": kind, "actor": actor, "body": told, "previous": previous}
+        last = self._last or Last(0, at, FIRST)
+        seq, moment = last.seq + 1, max(at, last.at)
+        found = hash_of(seq, moment, kind, actor, told, last.hash)
+        row = {"seq": seq, "at": moment, "kind": kind, "actor": actor, "body": told, "previous": last.hash}
         self._rows.append({**row, "hash": found})
-        self._seq, self._at, self._hash = seq, moment, found
-        return Entry(seq, moment, kind, actor, json.loads(told), previous, found)
+        self._last = Last(seq, moment, found)
+        return seq
 
     def keep(self) -> None:
         """Without it nothing of what was added is there."""
@@ -91,10 +101,19 @@ class Chain:
 
 def append(connection: sa.Connection, *, kind: str, actor: str, body: dict[str, Any], at: int) -> Entry:
     """Adds an entry, inside `writing`; see `Chain.add`."""
-    chain = Chain(connection)
-    entry = chain.add(kind=kind, actor=actor, body=body, at=at)
+    chain = Chain(connection, last_entry(connection))
+    seq = chain.add(kind=kind, actor=actor, body=body, at=at)
     chain.keep()
+    entry = entry_in(connection, seq)
+    if entry is None:
+        raise LotRiskError(f"audit entry {seq} was not kept")
     return entry
+
+
+def last_entry(connection: sa.Connection) -> Last | None:
+    """The last entry of all."""
+    row = connection.execute(_LAST).one_or_none()
+    return None if row is None else Last(row.seq, row.at, row.hash)
 
 
 def last_of(connection: sa.Connection, kind: str) -> Entry | None:

@@ -26,10 +26,11 @@ from serving import recorded_rules
 from serving.actors import at_terminal
 from serving.answers import Answer, to_log
 from serving.arriving import known_attributes, no_number
-from serving.audit import Chain
+from serving.audit import Chain, last_entry
 from serving.containments import open_scopes
 from serving.gate_answers import Decided, amend, decide, scorer_facts
 from serving.gate_calls import GateCall
+from serving.gate_reads import Reads, read_first
 from serving.lane import Lane
 from serving.loaded import Loaded
 from serving.metrics import Metrics
@@ -124,18 +125,22 @@ class Gate:
         ground, asked = self._ground(loaded, now), [one.call for one in calls]
         decided = decide(asked, ground, timezone=self._site.timezone, now=now)
         with writing(self._engine) as connection:
-            scopes = open_scopes(connection)
-            if scopes != ground.scopes:  # opened or closed since: they count from their commit on
-                self._scopes, ground = scopes, replace(ground, scopes=scopes)
+            first = read_first(connection)
+            if first.open != {scope.id for scope in ground.scopes}:  # they count from their commit on
+                self._scopes = open_scopes(connection)
+                ground = replace(ground, scopes=self._scopes)
                 decided = decide(asked, ground, timezone=self._site.timezone, now=now)
-            waits = self._waits(connection, calls, loaded, now)
+            waits = self._waits(connection, calls, loaded, first, now)
             if late := {lot for one, lots in zip(calls, waits, strict=True) if not one.patient for lot in lots}:
                 ground = replace(ground, pending=frozenset(late))
                 decided = decide(asked, ground, timezone=self._site.timezone, now=now)
-            self._rules_in = recorded_rules.record(
-                connection, self._rules, actor=f"settings read by {at_terminal()}", at=now, held=self._rules_in
-            )
-            facts, chain = self._facts(loaded, ground, now), Chain(connection)
+            last = first.last
+            if first.rules is None or first.rules != self._rules_in:
+                self._rules_in = recorded_rules.record(
+                    connection, self._rules, actor=f"settings read by {at_terminal()}", at=now
+                )
+                last = last_entry(connection)
+            facts, chain = self._facts(loaded, ground, now), Chain(connection, last)
             once = Given(connection, {(one.once.scope, one.once.key) for one in calls if one.once.key is not None})
             answers = [
                 Waits(max(lots.values()))
@@ -150,10 +155,11 @@ class Gate:
         return [answer.answer if isinstance(answer, Again) else answer for answer in answers]
 
     def _waits(
-        self, connection: sa.Connection, calls: Sequence[GateCall], loaded: Loaded, now: int
+        self, connection: sa.Connection, calls: Sequence[GateCall], loaded: Loaded, first: Reads, now: int
     ) -> list[dict[str, int]]:
         """By call: lots about which rows have arrived that the loaded histories do not show, and the last of those."""
-        rows, histories = pending(connection, loaded.stored.arrivals), loaded.histories
+        histories, shown = loaded.histories, loaded.stored.arrivals
+        rows = pending(connection, shown) if first.arrival > shown else ()
         if not rows or histories is None:
             return [{} for _ in calls]
         return [about(rows, one.call, histories, timezone=self._site.timezone, now=now) for one in calls]
@@ -213,8 +219,8 @@ class Gate:
         call = one.call
         body = {**facts, "call": {"lots": list(call.lots), "as_of": call.as_of, "reasons": call.reasons}}
         body |= {"refused": refused, "not_kept": not_kept, "answer": answer}
-        entry = chain.add(kind="decision", actor=one.actor, body=body, at=now)
-        given_now = {"audit_id": str(entry.seq), **answer}
+        number = chain.add(kind="decision", actor=one.actor, body=body, at=now)
+        given_now = {"audit_id": str(number), **answer}
         if key is not None:
             once.add(scope, key, request, given_now, at=now)
         return given_now

@@ -16,7 +16,8 @@ from serving.audit import append, body_text, last_of
 from serving.tables import AUDIT
 
 KIND = "rules"
-_LAST = sa.select(AUDIT.c.hash).where(AUDIT.c.kind == KIND).order_by(AUDIT.c.seq.desc()).limit(1)
+LAST_RULES = sa.select(AUDIT.c.hash).where(AUDIT.c.kind == KIND).order_by(AUDIT.c.seq.desc()).limit(1)
+"""The hash of the audit log's last entry of rules."""
 
 
 def told(site: Site) -> dict[str, Any]:
@@ -36,13 +37,11 @@ def hash_of(rules: Mapping[str, Any]) -> str:
     return hashlib.sha256(body_text(dict(rules)).encode("ascii")).hexdigest()
 
 
-def record(connection: sa.Connection, rules: Mapping[str, Any], *, actor: str, at: int, held: str = "") -> str:
+def record(connection: sa.Connection, rules: Mapping[str, Any], *, actor: str, at: int) -> str:
     """Adds an entry, inside `writing`, where these are not the rules of the last one; it has the previous ones too.
 
-    Returns the hash of the entry that has them; given as `held` the next time, no entry has to be read.
+    Returns the hash of the entry that has them.
     """
-    if held and connection.execute(_LAST).scalar() == held:
-        return held
     last, now = last_of(connection, KIND), hash_of(rules)
     if last is None or last.body["hash"] != now:
         previous = None if last is None else {"hash": last.body["hash"], "told": last.body["told"]}

@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
+from serving import lane as lane_module
 from serving.lane import Lane
 
 Ran = list[list[int]]
@@ -117,3 +119,50 @@ def test_closing_lets_what_runs_end() -> None:
 
     assert asyncio.run(main()) == 1
     assert ended == [1]
+
+
+def test_those_who_ask_again_at_once_are_taken_together() -> None:
+    ran: Ran = []
+
+    def run(calls: Sequence[int]) -> Sequence[int]:
+        ran.append(list(calls))
+        time.sleep(0.02)
+        return calls
+
+    async def asks_again(lane: Lane[int, Any]) -> None:
+        for _ in range(6):
+            await lane.ask(1)
+
+    async def body(lane: Lane[int, Any]) -> None:
+        await asyncio.gather(*(asks_again(lane) for _ in range(3)))
+
+    ask(run, body)
+    assert [len(calls) for calls in ran] == [1, 2, *[3] * 5]
+
+
+def test_after_a_wait_in_vain_the_next_call_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_module, "LONGEST", 0.3)
+    begun: dict[int, float] = {}
+
+    def run(calls: Sequence[int]) -> Sequence[int]:
+        begun.update(dict.fromkeys(calls, time.monotonic()))
+        time.sleep(0.3)
+        return calls
+
+    async def waited(lane: Lane[int, Any], pair: tuple[int, int], alone: int) -> float:
+        """Of a call that comes right after two that were taken together."""
+        await asyncio.gather(*map(lane.ask, pair))
+        asked = time.monotonic()
+        await lane.ask(alone)
+        return begun[alone] - asked
+
+    async def body(lane: Lane[int, Any]) -> list[float]:
+        first = asyncio.ensure_future(lane.ask(1))
+        delays = [await waited(lane, (2, 3), 4)]
+        fifth = asyncio.ensure_future(lane.ask(5))
+        delays.append(await waited(lane, (6, 7), 8))
+        await asyncio.gather(first, fifth)
+        return delays
+
+    in_vain, at_once = ask(run, body, most=20)
+    assert at_once < 0.15 < in_vain
