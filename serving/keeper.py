@@ -27,6 +27,7 @@ from features.site import Site, read_site
 from serving.actors import REGISTRY
 from serving.alone import alone
 from serving.changes import signature
+from serving.gate_answers import scorer_facts
 from serving.heads import write_heads
 from serving.intake import Intake
 from serving.loaded import usable_challenger, usable_scorer, warm
@@ -150,7 +151,7 @@ class Keeper:
         except LotRiskError as refused:
             self._refused = refused
             raise
-        if self._scorer is None or scorer.version != self._scorer.version:
+        if self._scorer is None or scorer_facts(scorer) != scorer_facts(self._scorer):
             self._unmapped = self._unscored = True
             self._rescored = 0.0
         self._scorer = scorer

@@ -34,6 +34,7 @@ from serving.standing import Filter, Standing
 from tests.serving.fitted import copied, promote
 from tests.serving.test_registry import Site as Registered
 from tests.serving.test_registry import url
+from tests.serving.test_replay import of_the_same_number
 from tests.serving.unsteady import until
 from tests.stored_site import arrived
 from tests.toy_model import MLFLOW_WARNS
@@ -133,6 +134,19 @@ def test_another_champion_scores_the_open_lots_and_one_that_is_refused_does_not(
         after = published_of(site)
         assert "sha256" in after.fault
         assert replace(after, fault="") == published
+
+
+def test_another_model_under_the_champions_number_scores_the_open_lots_too(
+    site: Site, score_log: ScoreLog, tmp_path: Path
+) -> None:
+    keeper, begun = Keeper(site, score_log), now()
+    keeper.step(begun)
+    other = of_the_same_number(site, tmp_path / "other", calibration={"kind": "platt", "slope": 0.7, "intercept": 0.5})
+    (site.state_dir / "bundles" / "1").rename(tmp_path / "before")
+    other.rename(site.state_dir / "bundles" / "1")
+    keeper.step(begun + SECOND)
+    published = published_of(site)
+    assert (published.open, published.scored_at) == ("2.arrow", begun + SECOND)
 
 
 def test_sources_that_are_gone_stop_nothing_else_and_are_asked_again_after_a_while(

@@ -13,6 +13,7 @@ import pytest
 from features.bundle import read_bundle, write_bundle
 from features.doubt import Doubt
 from features.errors import BundleRefused
+from features.site import Site
 from serving.actors import REGISTRY
 from serving.audit import entries
 from serving.record import Record
@@ -57,9 +58,9 @@ def counter(factory: Path, tmp_path: Path) -> Iterator[Counter]:
     yield from counter_over("sqlite", copied(factory, tmp_path / "valves"))
 
 
-def of_the_same_number(counter: Counter, folder: Path, **changed: Any) -> Path:
+def of_the_same_number(site: Site, folder: Path, **changed: Any) -> Path:
     """Another bundle of version 1."""
-    bundle = read_bundle(counter.site.state_dir / "bundles" / "1")
+    bundle = read_bundle(site.state_dir / "bundles" / "1")
     golden = np.column_stack([bundle.reference[name].to_numpy() for name in bundle.card.names])[:8]
     card = replace(bundle.card, **changed)
     text = (bundle.folder / "model.txt").read_text(encoding="utf-8")
@@ -88,7 +89,7 @@ def test_a_decision_of_a_bundle_whose_number_another_registry_took_is_made_again
 ) -> None:
     before = counter.ask({"lot_id": LOT})
     own = read_bundle(counter.site.state_dir / "bundles" / "1")
-    other = of_the_same_number(counter, tmp_path / "other", **changed)
+    other = of_the_same_number(counter.site, tmp_path / "other", **changed)
     taken_over(counter, other)
     after = counter.ask({"lot_id": LOT})
     assert before["results"] != after["results"]
@@ -104,7 +105,7 @@ def test_a_decision_of_a_bundle_whose_number_another_registry_took_is_made_again
 
 def test_a_decision_whose_bundle_is_gone_is_not_made_again_by_another(counter: Counter, tmp_path: Path) -> None:
     answer = counter.ask({"lot_id": LOT})
-    taken_over(counter, of_the_same_number(counter, tmp_path / "other", figures={"told": 1}))
+    taken_over(counter, of_the_same_number(counter.site, tmp_path / "other", figures={"told": 1}))
     (aside,) = (counter.site.state_dir / "bundles").glob(".1-*")
     (aside / "model.txt").write_text("spoilt")
     with pytest.raises(BundleRefused, match=r"no bundle of version 1 .* decided; .*model\.txt is not the file"):
