@@ -162,9 +162,7 @@ def experiment(site: Path, file: Path, restart: bool, as_json: bool) -> None:
     from training.experiment_file import read_experiment
     from training.pinned import alone, folder_of
 
-    settings = _site(site)
-    name, asked = read_experiment(file)
-    until = asked.experiment.until
+    settings, (name, asked) = _site(site), read_experiment(file)
     champion, reading = read_scorer(settings.state_dir).bundle, _read(settings)
     with progress() as show, alone(folder_of(settings, name)):
         found = job(
@@ -172,8 +170,8 @@ def experiment(site: Path, file: Path, restart: bool, as_json: bool) -> None:
             reading.histories,
             name,
             asked,
-            until=_moment(until, settings),
-            stated=until is not None,
+            until=_moment(asked.experiment.until, settings),
+            stated=asked.experiment.until is not None,
             champion=champion,
             restart=restart,
             stored=proof_of(settings, reading.stored),

@@ -4,9 +4,12 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
@@ -485,6 +488,40 @@ def test_a_decision_about_several_lots_is_followed_lot_by_lot(counter: Counter) 
     assert fault.value.code == "unknown_lot"
     counter.override(several, {"decision": "hold", "reason": "x", "lot_id": "nobody's"})
     assert [one["lot_id"] for one in counter.service.followed.decision(several)["followed"]] == ["nobody's"]
+
+
+def test_records_of_a_line_widen_no_limits_and_a_source_does(counter: Counter) -> None:
+    def told(lot_id: str) -> Row:
+        sent = record(counter.site.folder, lot_id=lot_id)
+        limit = sent["measurements"][0]["upper_spec"]
+        sent["measurements"][0] |= {"value": limit + 0.5, "upper_spec": limit + 1.0}
+        return sent
+
+    def asked(lot: Any) -> list[str]:
+        answer = counter.ask({"lots": [lot]})
+        assert replay(counter.site, counter.service.engine, answer["audit_id"]).same
+        return [state for state in states(answer["results"][0]) if state == "wider_limits"]
+
+    for lot_id in ("N1", "N2"):
+        assert asked(told(lot_id)) == ["wider_limits"]
+        counter.now += HOUR
+        counter.load()
+    assert len(counter.arrived("measurements")) > 1
+    with open_store(counter.site) as store:
+        ingest(store, counter.site, now=counter.now)
+    counter.load()
+    assert (asked(told("N3")), asked("N1")) == (["wider_limits"],) * 2
+    file = counter.site.folder / "data" / "measurements.parquet"
+    rows, sent = pq.read_table(file), told("N1")["measurements"][0]
+    of_source = dict.fromkeys(rows.column_names) | {"lot_id": LOT, "sample": "new", **sent}
+    of_source["measured_at"] = datetime.fromisoformat(iso(counter.now))
+    added = pa.Table.from_pylist([{name: of_source[name] for name in rows.column_names}], schema=rows.schema)
+    pq.write_table(pa.concat_tables([rows, added]), file)
+    with open_store(counter.site) as store:
+        ingest(store, counter.site, now=counter.now)
+    counter.now += HOUR
+    counter.load()
+    assert (asked(told("N4")), asked("N1")) == ([], [])
 
 
 @pytest.mark.parametrize("audit_id", ["0", "1", "999", "x", "²", "-1", "02", "+2", " 2", "2_0", "1" * 30])
