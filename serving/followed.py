@@ -56,6 +56,9 @@ class Followed:
     def override(self, audit_id: str, sent: Mapping[str, Any], *, caller: Caller, once: Once, now: int) -> Answer:
         """Puts another decision in the place of the one that stands. Problem `not_authorised` for who may not.
 
+        Problem `not_decided` for a release of what was overtaken: by a newer decision, or, for whoever may not overrule
+        a rule, by a containment.
+
         Whoever overrules acts: a release or a hold leaves its disposition row at once.
         """
         entry = self._entry(audit_id)
@@ -72,6 +75,10 @@ class Followed:
         with recording(self._engine) as connection:
             if (said := _given(connection, once)) is not None:
                 return said
+            if decision == RELEASE:
+                check_newest(connection, lot_id, entry)
+                if not self._site.gate.may_overrule(caller.role, "rule"):  # a containment since is a rule's matter
+                    check_not_contained(connection, entry, lot_id, entry, self._loaded(), self._site, now=now)
             standing = _standing(connection, entry.seq, lot_id)
             previous = result["decision"] if standing is None else standing.now
             action = {RELEASE: "released", HOLD: "held"}.get(decision)
@@ -104,8 +111,8 @@ class Followed:
             standing = _standing(connection, entry.seq, lot_id)
             decision = result["decision"] if standing is None else standing.now
             action = sent.get("action") or _DONE.get(decision, "held")
-            passed = standing is not None and standing.action == "inspected" and standing.found == 0
-            _check(decision, action, found, passed=passed)
+            inspected = standing.found if standing is not None and standing.action == "inspected" else None
+            _check(decision, action, found, inspected=inspected)
             if action == "released":
                 self._check_release(connection, entry, result, standing, now)
             body = {
@@ -225,13 +232,18 @@ def _check_fresh(result: Mapping[str, Any], now: int) -> None:
         raise Problem("not_decided", f"the decision stood until {until}; ask the gate anew")
 
 
-def _check(decision: str, action: Any, found: int | None, *, passed: bool) -> None:
-    """Problem for an action that there is not, or that is less careful than what was decided."""
+def _check(decision: str, action: Any, found: int | None, *, inspected: int | None) -> None:
+    """Problem for an action that there is not, or that is less careful than what was decided or found.
+
+    `inspected`: what the inspection found that was carried out last, 1: the lot fails; None: none was.
+    """
     if action not in ACTIONS:
         raise Problem("invalid_request", f"action must be one of {', '.join(ACTIONS)}")
     if (action == "inspected") != (found is not None):
         raise Problem("invalid_request", "an inspection has its result, found 0 or 1; nothing else has one")
-    less_careful = {RELEASE: (), INSPECT: () if passed else ("released",), HOLD: ("released",)}
+    if action == "released" and inspected == 1:
+        raise Problem("not_decided", "the inspection found the lot failing: ask the gate anew, or have it overruled")
+    less_careful = {RELEASE: (), INSPECT: () if inspected == 0 else ("released",), HOLD: ("released",)}
     if action in less_careful.get(decision, ("released",)):
         raise Problem(
             "not_decided",

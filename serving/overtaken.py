@@ -46,7 +46,7 @@ def check_newest(connection: sa.Connection, lot_id: str, since: Entry) -> None:
     if newest is not None and newest > since.seq:
         raise Problem(
             "not_decided",
-            f"the gate was asked about the lot again; decision {newest} is the newest: carry that out",
+            f"the gate was asked about the lot again; decision {newest} is the newest: go by that",
         )
 
 

@@ -21,7 +21,7 @@ from serving.problems import Problem
 from serving.tables import DECIDED
 from tests.serving.fitted import copied
 from tests.serving.gate_desk import NOW, Row
-from tests.serving.test_gate import ADMIN, LOT, Counter, counter_over, with_authority
+from tests.serving.test_gate import ADMIN, LOT, QUALITY, Counter, counter_over, with_authority
 from tests.serving.test_scores_route import record
 
 RELEASED = "L000006"
@@ -113,15 +113,38 @@ def test_an_answer_that_is_given_again_overtakes_nothing(counter: Counter) -> No
     assert counter.carried_out(first["audit_id"], {})["disposition"]["action"] == "released"
 
 
+def test_what_a_newer_decision_has_overtaken_is_not_released_by_overruling_it_either(counter: Counter) -> None:
+    first = counter.ask({"lot_id": LOT})["audit_id"]
+    second = counter.ask({"lot_id": LOT})["audit_id"]
+    with pytest.raises(Problem, match=f"decision {second} is the newest"):
+        counter.override(first, {"decision": "release", "reason": "looked at"}, caller=ADMIN)
+    counter.override(first, {"decision": "hold", "reason": "looked at"}, caller=ADMIN)
+
+
+def test_who_may_not_overrule_a_rule_releases_nothing_that_a_containment_holds_since(counter: Counter) -> None:
+    first = counter.ask({"lot_id": RELEASED})["audit_id"]
+    contain(counter, RELEASED)
+    sent = {"decision": "release", "reason": "looked at"}
+    with pytest.raises(Problem, match="is open and holds the lot now"):
+        counter.override(first, sent, caller=QUALITY)
+    counter.override(first, sent, caller=ADMIN)
+
+
+def test_what_an_inspection_found_failing_is_not_released_by_the_same_decision(counter: Counter) -> None:
+    first = counter.ask({"lot_id": RELEASED})["audit_id"]
+    counter.carried_out(first, {"action": "inspected", "found": 1})
+    assert "found the lot failing" in refused(counter, first)
+
+
 def test_an_override_counts_against_what_was_decided_after_it(counter: Counter) -> None:
     first = counter.ask({"lot_id": LOT})["audit_id"]
     counter.override(first, {"decision": "release", "reason": "looked at"}, caller=ADMIN)
     second = counter.ask({"lot_id": LOT})["audit_id"]
     assert second in refused(counter, first)
     counter.now += 1
-    counter.override(first, {"decision": "release", "reason": "looked at again"}, caller=ADMIN)
+    counter.override(second, {"decision": "release", "reason": "looked at again"}, caller=ADMIN)
     counter.now += 1
-    assert counter.carried_out(first, {})["disposition"]["action"] == "released"
+    assert counter.carried_out(second, {})["disposition"]["action"] == "released"
 
 
 @pytest.mark.parametrize("by", ["lot", "supplier lot"])
