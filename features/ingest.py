@@ -7,7 +7,6 @@ next one puts it aside. Whoever ingests holds a lock: a second one waits, and fi
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from features.output import write_whole
 from features.site import Site
 from features.sources import open_sources
 from features.stored import FOLDER, Store, Stored, arrivals_table
+from features.synced import sync, sync_folder
 
 LOCK = "ingest.lock"
 ASIDE = "aside"
@@ -133,15 +133,11 @@ def _written(folder: Path, name: str, rows: "pa.Table") -> _Made:
     def write(temporary: str) -> None:
         pa.parquet.write_table(rows, temporary, compression="zstd")
         with Path(temporary).open("rb") as file:
-            os.fsync(file.fileno())
+            sync(file)
             digest.update(file.read())
 
     write_whole(path, write)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(folder)
     return _Made(name, path.name, rows.num_rows, digest.hexdigest())
 
 

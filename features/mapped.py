@@ -26,6 +26,7 @@ from features import asof, evidence, histories, layout, rules, shipments, steps,
 from features.card import code_fingerprint
 from features.errors import LotRiskError
 from features.histories import Array, Histories, PackedTexts, Vocabulary
+from features.synced import sync, sync_folder
 
 FORMAT = 2
 CLASSES = {
@@ -48,7 +49,6 @@ _PLAIN = (type(None), bool, int, float, str)
 _ALIGNED = 64
 _START = b"arrays of lot-risk\n".ljust(_ALIGNED, b"\0")  # an empty file cannot be mapped
 _HEAD, _DIGITS = b'{"sha256":"', 64
-_BLOCK = 2**20  # rows hashed at a time: a broadcast array is never there in full
 
 
 class StaleMap(LotRiskError):
@@ -57,15 +57,15 @@ class StaleMap(LotRiskError):
 
 @dataclass(frozen=True)
 class Written:
-    """What `write_mapped` wrote last, for the next one: where which array lies. It keeps those arrays alive."""
+    """What `write_mapped` wrote last, for the next one; it keeps the arrays alive. `number` of its own file.
+
+    `sizes`: bytes by file; `places`: by an array's address and bytes itself, in which file and where there it is.
+    """
 
     folder: Path
     number: int
-    """Of its own file of arrays."""
     sizes: Mapping[str, int]
-    """Bytes by file."""
     places: Mapping[tuple[int, int], tuple[Array, str, int]]
-    """By address and bytes of an array: itself, in which file and where there it is."""
 
     @property
     def crowded(self) -> bool:
@@ -76,9 +76,8 @@ class Written:
 def write_mapped(told: Histories, folder: Path, *, earlier: Written | None = None) -> Written:
     """Writes histories and everything made of them so far, whole or not at all.
 
-    Arrays that `earlier` wrote, the same objects, are not written again: its files are linked, as long as they hold
-    little else. FileExistsError when `folder` is there: what may be mapped never changes. TypeError names what cannot
-    be kept.
+    Files of `earlier` that hold the same arrays are linked, as long as they hold little else. FileExistsError when
+    `folder` is there: what may be mapped never changes. TypeError names what cannot be kept.
     """
     if folder.exists():
         raise FileExistsError(f"{folder}: mapped histories are written once; these exist.")
@@ -90,14 +89,14 @@ def write_mapped(told: Histories, folder: Path, *, earlier: Written | None = Non
         with (made / (f"arrays-{number}.bin" if number else "arrays.bin")).open("wb") as file:
             writer = _Writer(file, made, earlier)
             root = writer.value(told, "histories")
-            _sync(file)
+            sync(file)
         sizes = {name: (made / name).stat().st_size for name in writer.files}
         content = {"format": FORMAT, "code": code_fingerprint(), "files": list(sizes.items()), "root": root}
         with (made / _INDEX).open("wb") as file:
             file.write(_sealed(content | {"objects": writer.objects}))
-            _sync(file)
+            sync(file)
         made.chmod(0o755)
-        _sync_folder(made)
+        sync_folder(made)
         _rename(made, folder)
     except _NotLinked:
         shutil.rmtree(made, ignore_errors=True)
@@ -105,7 +104,7 @@ def write_mapped(told: Histories, folder: Path, *, earlier: Written | None = Non
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
     return Written(folder, number, sizes, writer.places)
 
 
@@ -127,21 +126,6 @@ def read_mapped(folder: Path) -> Histories:
     return found
 
 
-def content_hash(told: Histories) -> str:
-    """sha256 over tables, rows as they stand in order, attributes and vocabularies; not over what was made of them."""
-    digest = hashlib.sha256()
-    for name, table in sorted(told.tables.items()):
-        _add(digest, "table", name, table.name, *table.attributes)
-        spans = {"first": table.first, "known": table.known, "superseded": table.superseded}
-        for kind, arrays in (("column", table.columns), ("span", spans)):
-            for column, values in sorted(arrays.items()):
-                _add(digest, kind, column, str(values.dtype), str(values.shape))
-                _add_array(digest, values)
-        _add_vocabularies(digest, table.texts)
-    _add_vocabularies(digest, told.ids)
-    return digest.hexdigest()
-
-
 class _NotLinked(Exception):
     """The earlier files have gone, or lie where no file has two names."""
 
@@ -151,8 +135,7 @@ class _Writer:
 
     def __init__(self, file: BinaryIO, folder: Path, earlier: Written | None) -> None:
         self.objects: list[Any] = []
-        self.files = [Path(file.name).name]
-        """Its own and those of `earlier` that hold any of the arrays."""
+        self.files = [Path(file.name).name]  # and those of `earlier` that hold any of the arrays
         self.places: dict[tuple[int, int], tuple[Array, str, int]] = {}
         self._file, self._folder, self._earlier = file, folder, earlier
         self._numbers: dict[int, int] = {}
@@ -192,10 +175,7 @@ class _Writer:
         return ["instance", name, {part: self.value(own, f"{where}.{part}") for part, own in vars(value).items()}]
 
     def _array(self, value: Any, where: str) -> list[Any]:
-        """["array" or "scalar", dtype, file, offset, shape, order of memory, shape as seen].
-
-        An axis without stride is 1.
-        """
+        """[kind, dtype, file, offset, shape, order of memory, shape as seen]; an axis without stride is 1."""
         values = np.asarray(value)
         if values.dtype.str not in _DTYPES:
             raise TypeError(f"{where} is an array of {values.dtype}; mapped histories keep {', '.join(_DTYPES)}.")
@@ -304,11 +284,10 @@ def _opened(path: Path) -> dict[str, Any]:
 def _mapping(folder: Path, name: str, size: int) -> mmap.mmap:
     if not _FILE.fullmatch(name):
         raise ValueError(f"a file {name!r}")
-    path = folder / name
-    with path.open("rb") as file:
+    with (folder / name).open("rb") as file:
         found = os.fstat(file.fileno()).st_size
         if found != size:
-            raise StaleMap(f"{path} has {found} bytes, its index says {size}. Write it anew.")
+            raise StaleMap(f"{folder / name} has {found} bytes, its index says {size}. Write it anew.")
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
@@ -319,38 +298,3 @@ def _rename(made: Path, folder: Path) -> None:
         if folder.exists():
             raise FileExistsError(f"{folder}: another process has just written it.") from error
         raise
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # has no handle of a folder
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _add(digest: Any, *texts: str) -> None:
-    """Texts with their lengths, so that no two lists of them are one."""
-    for text in (str(len(texts)), *texts):
-        encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(f"{len(encoded)} ".encode() + encoded)
-
-
-def _add_array(digest: Any, values: Array) -> None:
-    for start in range(0, len(values), _BLOCK):
-        digest.update(np.ascontiguousarray(values[start : start + _BLOCK]).data)
-
-
-def _add_vocabularies(digest: Any, vocabularies: Mapping[str, Vocabulary]) -> None:
-    for name, vocabulary in sorted(vocabularies.items()):
-        packed = PackedTexts.of(vocabulary.texts)
-        _add(digest, "vocabulary", name, str(len(packed)))
-        _add_array(digest, packed.starts)
-        _add_array(digest, packed.data)

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from features.site import read_site
 from serving import wire, wire_scores
-from serving.access import Access, caller_of
+from serving.access import SCORES, Access, caller_of
 from serving.answering import as_json, as_problem
 from serving.bodies import moment, parsed, read_body
 from serving.document import operation_id, tell
@@ -26,10 +26,11 @@ from serving.page_containment import containment_pages
 from serving.pages import pages, refusals
 from serving.problems import MEDIA_TYPE, Problem, problem
 from serving.queries import FILTERS
-from serving.quick import QuickScores
+from serving.quick import Quick
 from serving.roles import methods_of
 from serving.routes_containment import add_containment
-from serving.routes_gate import add_gate
+from serving.routes_gate import PATH as GATE
+from serving.routes_gate import add_gate, gate_of
 from serving.routes_histories import add_histories
 from serving.routes_login import add_login
 from serving.security_headers import SAFE, SecurityHeaders
@@ -71,7 +72,7 @@ def create_app(folder: Path, *, workers: int = 1, loaded: Callable[[], object] =
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(QuickScores, service=service)
+    app.add_middleware(Quick, routes={SCORES: lambda _, body: service.scores_of(body), GATE: gate_of(service)})
     limits = Limits(site.calls_per_second, share=1 / workers)
     access: dict[str, Any] = {"keys": service.keys, "sessions": service.sessions, "limits": limits, "router": app}
     app.add_middleware(Access, **access, page=refusals(service))
@@ -95,7 +96,7 @@ def create_app(folder: Path, *, workers: int = 1, loaded: Callable[[], object] =
 
 
 def _add_scores(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/scores", tags=["scores"], openapi_extra=wire_scores.SCORES, responses=wire_scores.SCORED)
+    @app.post(SCORES, tags=["scores"], openapi_extra=wire_scores.SCORES, responses=wire_scores.SCORED)
     async def scores(request: Request) -> Response:
         """Scores lots by id or by a record sent with the call; one result or problem each, in the order sent."""
         return as_json(await service.scores_of(await read_body(request)))

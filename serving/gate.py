@@ -266,8 +266,7 @@ class Gate:
         recorded = {place for place, answer in enumerate(answers) if isinstance(answer, dict)}
         try:
             self._logged(ground, decided, recorded, now)
-            for place in recorded:
-                self._metrics.gated(answers[place]["results"])
+            self._metrics.gated([result for place in recorded for result in answers[place]["results"]])
         except Exception:  # of whatever kind: the decisions are in the audit log
             log.exception("decisions %s could not be logged", [answers[place]["audit_id"] for place in recorded])
 

@@ -50,14 +50,16 @@ def decide(calls: Sequence[Call], ground: Ground, *, timezone: str, now: int) ->
         said = _explained(ground, said, asked, found)
         for one, result, what in zip(asked, results_of(lots, said), found, strict=True):
             answers[one.call][one.place] = _told(result, what, ground.policy.language)
+    moments = [now if call.as_of is None else call.as_of for call in calls]
+    reach = {moment: ages(ground.histories, moment) for moment in set(moments)}  # most ask as of now
     told = [
         {
-            "as_of": iso(now if call.as_of is None else call.as_of),
+            "as_of": iso(moment),
             "model_version": ground.scorer.version,
             "results": results,
-            "histories": ages(ground.histories, now if call.as_of is None else call.as_of),
+            "histories": reach[moment],
         }
-        for call, results in zip(calls, answers, strict=True)
+        for moment, results in zip(moments, answers, strict=True)
     ]
     return Decided(told, asked, said)
 

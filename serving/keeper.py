@@ -17,10 +17,11 @@ from typing import Any
 from features.asof import HOUR, MINUTE, SECOND, within
 from features.card import code_fingerprint
 from features.champion import CHALLENGER, Scorer, challenger_state, scorer_state
+from features.content_hash import content_hash
 from features.database import open_database, writing
 from features.errors import LotRiskError
 from features.histories import Histories
-from features.mapped import StaleMap, Written, content_hash, read_mapped, write_mapped
+from features.mapped import StaleMap, Written, read_mapped, write_mapped
 from features.reading import Reading
 from features.score import Policy
 from features.site import Site, read_site

@@ -4,15 +4,21 @@ Clients that ask again as soon as they are answered do so together, and the next
 milliseconds at most: else the first to ask again would be scored alone, and all others after it. Calls that come by
 themselves never are that many in time; waiting then only costs (10 ms of a median of 20 at half of what saturates the
 gate), so after a wait in vain the lane waits less often, and tries again ever more rarely.
+
+Before the next batch the event loop takes a few turns: those who were answered are sent their answers, and what has
+come in meanwhile is read. Each of these gives the interpreter's lock away, and while a batch is worked on gets it back
+after 5 ms.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import Generic, TypeVar
 
 LONGEST = 0.005  # seconds that a batch waits for those who may ask again, and no longer than the last one took
+TURNS = 3  # of the event loop: answers are sent, requests are read, their calls come here
 RARELY = 255  # batches without waiting between two waits in vain
 
 C = TypeVar("C")
@@ -35,8 +41,8 @@ class Lane(Generic[C, A]):
         self._run, self._size, self._most = run, size, most
         self._waiting: deque[tuple[C, asyncio.Future[A]]] = deque()
         self._free = threads
-        self._enough = 0
-        self._gathering: asyncio.TimerHandle | None = None
+        self._enough = 0.0
+        self._gathering: asyncio.Handle | None = None
         self._in_vain = self._without = 0  # batches to go without waiting after the last wait in vain; still to go
         self._thread = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="lane")
 
@@ -104,12 +110,18 @@ class Lane(Generic[C, A]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)  # type: ignore[arg-type]
-        if len(batch) <= max(len(self._waiting), 1):
+        if self._gathering is None:
+            self._turn(loop, len(batch), took, TURNS)
+
+    def _turn(self, loop: asyncio.AbstractEventLoop, ended: int, took: float, turns: int) -> None:
+        """Starts the next batch after so many turns of the loop, or waits for as many calls as `ended` had."""
+        if turns:
+            self._enough, self._gathering = inf, loop.call_soon(self._turn, loop, ended, took, turns - 1)
+        elif ended <= max(len(self._waiting), 1):
             self._next(loop)
-            return
-        if self._without:
+        elif self._without:
             self._without -= 1
             self._next(loop)
-            return
-        self._enough = len(batch) + len(self._waiting)
-        self._gathering = loop.call_later(min(took, LONGEST), self._waited_in_vain, loop)
+        else:
+            self._enough = ended + len(self._waiting)
+            self._gathering = loop.call_later(min(took, LONGEST), self._waited_in_vain, loop)

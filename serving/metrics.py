@@ -77,19 +77,16 @@ class Metrics:
         )
         self._scoring = self._tried = ""
         self._of_decision: dict[str, Any] = {}
+        self._of_gate: dict[str, Any] = {}
         self._of_route: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     def scored(self, results: Sequence[Mapping[str, Any]]) -> None:
         """Lots were answered."""
-        for decision, number in Counter(result.get("decision", "problem") for result in results).items():
-            if decision not in self._of_decision:  # looking one up takes as long as counting
-                self._of_decision[decision] = self.lots.labels(decision)
-            self._of_decision[decision].inc(number)
+        _count(self.lots, self._of_decision, [result.get("decision", "problem") for result in results])
 
     def gated(self, results: Sequence[Mapping[str, Any]]) -> None:
         """Lots were decided at the gate."""
-        for result in results:
-            self.decided.labels(result["decision"]).inc()
+        _count(self.decided, self._of_gate, [result["decision"] for result in results])
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
@@ -133,6 +130,14 @@ class Metrics:
             registry = prometheus.CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return prometheus.generate_latest(registry), prometheus.CONTENT_TYPE_LATEST
+
+
+def _count(counter: Any, held: dict[str, Any], decisions: Sequence[str]) -> None:
+    """`held`: the counter of each decision, which takes as long to look up as to count."""
+    for decision, number in Counter(decisions).items():
+        if decision not in held:
+            held[decision] = counter.labels(decision)
+        held[decision].inc(number)
 
 
 def _moved(gauge: Any, before: str, scorer: Scorer | None) -> str:

@@ -1,46 +1,57 @@
-"""`POST /v1/scores` answered before the framework's routing, which takes longer than scoring a lot.
+"""What lines wait for, answered before the framework's routing, which takes longer than scoring a lot.
 
-FastAPI solves dependencies and opens exit stacks for each request: 80 of its 175 microseconds, of two hundred in all.
-The route in `serving.app` says the same to the OpenAPI document, and answers where this layer is not used.
+FastAPI solves dependencies and opens exit stacks for each request: 80 of its 175 microseconds, where a score takes two
+hundred in all and a decision of the gate, among others, a thousand. The routes in `serving.app` and
+`serving.routes_gate` say the same to the OpenAPI document, and answer where this layer is not used.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_json
 
 from serving.bodies import read_stream
 from serving.problems import MEDIA_TYPE, Problem, problem
-from serving.service import Service
 
 log = logging.getLogger(__name__)
 
-PATH = "/v1/scores"
+Answering = Callable[[Any, bytes], Awaitable[Any]]
+"""From the scope of a request, which has its caller, and its body to what is answered as JSON."""
 _JSON = b"application/json"
 
 
-class QuickScores:
-    """ASGI middleware: the one route that lines wait for."""
+@dataclass(frozen=True)
+class _Route:
+    """What requests are counted by."""
 
-    def __init__(self, app: Any, service: Service) -> None:
-        self._app, self._service = app, service
+    path: str
+
+
+class Quick:
+    """ASGI middleware. `routes`: by path, what answers a POST to it."""
+
+    def __init__(self, app: Any, routes: Mapping[str, Answering]) -> None:
+        self._app = app
+        self._routes = {path: (_Route(path), answering) for path, answering in routes.items()}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+        found = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if found is None:
             await self._app(scope, receive, send)
             return
-        scope["route"] = self  # its path is what requests are counted by
+        scope["route"], answering = found
         status, media_type = 200, _JSON
         try:
             if scope["query_string"]:
                 raise Problem("invalid_request", "this route has no parameters; everything stands in the body")
-            body = await read_stream(_said_length(scope), _parts(receive))
-            answer: Any = await self._service.scores_of(body)
+            body = await read_stream(header(scope, b"content-length") or "", _parts(receive))
+            answer: Any = await answering(scope, body)
         except Problem as fault:
             status, media_type, answer = fault.status, MEDIA_TYPE.encode(), problem(fault.code, fault.detail)
         except Exception as fault:  # told like any other problem, and logged whole
-            log.exception("a call of %s failed", PATH)
+            log.exception("a call of %s failed", scope["path"])
             status, media_type = 500, MEDIA_TYPE.encode()
             answer = problem("internal_error", type(fault).__name__)
         told = to_json(answer, inf_nan_mode="null")
@@ -48,14 +59,10 @@ class QuickScores:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": told})
 
-    @property
-    def path(self) -> str:
-        """Of the route."""
-        return PATH
 
-
-def _said_length(scope: Any) -> str:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-length"), "")
+def header(scope: Any, name: bytes) -> str | None:
+    """Of a request, by its name in lower case."""
+    return next((value.decode("latin-1") for sent, value in scope["headers"] if sent == name), None)
 
 
 async def _parts(receive: Any) -> AsyncIterator[bytes]:

@@ -1,33 +1,41 @@
 """The gate's routes."""
 
 from time import time_ns
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from serving import wire, wire_gate
-from serving.access import caller_of
+from serving.access import CALLER, Caller, caller_of
 from serving.answering import as_json
 from serving.bodies import read_body
 from serving.gate_calls import Once, fields_of, read_gate_call
 from serving.once import key_of, request_hash
+from serving.quick import Answering, header
 from serving.service import Service
 
+PATH = "/v1/gate"
 _KEY = "idempotency-key"
+
+
+def gate_of(service: Service) -> Answering:
+    """`POST /v1/gate` as it is answered before the framework."""
+
+    async def answered(scope: Any, body: bytes) -> Any:
+        return await _ask(service, scope[CALLER], header(scope, _KEY.encode()), body)
+
+    return answered
 
 
 def add_gate(app: FastAPI, service: Service) -> None:
     """May this lot ship; what was said; who said otherwise; what was done."""
 
-    @app.post("/v1/gate", tags=["gate"], openapi_extra=wire_gate.GATE, responses=wire_gate.GATED)
+    @app.post(PATH, tags=["gate"], openapi_extra=wire_gate.GATE, responses=wire_gate.GATED)
     async def gate(request: Request) -> Response:
         """Decides about lots, by id or by a record, which is kept as history first; recorded, or not given."""
         wire.query_of(request, ())
-        actor, key = caller_of(request).actor, key_of(request.headers.get(_KEY))
-        call = read_gate_call(
-            await read_body(request), actor=actor, key=key, now=_now(), timezone=service.site.timezone
-        )
-        return as_json(await service.gate.ask(call))
+        return as_json(await _ask(service, caller_of(request), request.headers.get(_KEY), await read_body(request)))
 
     @app.get("/v1/gate/{audit_id}", tags=["gate"], responses=wire_gate.DECIDED)
     async def decision(request: Request, audit_id: str) -> Response:
@@ -64,6 +72,11 @@ def add_gate(app: FastAPI, service: Service) -> None:
         follow = getattr(service.followed, what)
         said = await run_in_threadpool(follow, audit_id, sent, caller=caller, once=once, now=service.gate.now())
         return as_json(said)
+
+
+async def _ask(service: Service, caller: Caller, key: str | None, body: bytes) -> Any:
+    call = read_gate_call(body, actor=caller.actor, key=key_of(key), now=_now(), timezone=service.site.timezone)
+    return await service.gate.ask(call)
 
 
 def _now() -> int:

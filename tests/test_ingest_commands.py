@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from features.card import iso
+from features.content_hash import content_hash
 from features.errors import LotRiskError
-from features.mapped import content_hash
 from features.reading import read_histories
 from features.site import read_site
 from tests.command import done, few_trees, lotrisk, registry, with_registry

@@ -19,13 +19,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import mapped
+from features import mapped, synced
 from features.asof import DAY, FOREVER, Latest, RowsBy, Totals
 from features.build import build_features
 from features.champion import Scorer
+from features.content_hash import content_hash
 from features.histories import Histories, PackedTexts, Table, Vocabulary
 from features.layout import Layout
-from features.mapped import CLASSES, StaleMap, content_hash, read_mapped, write_mapped
+from features.mapped import CLASSES, StaleMap, read_mapped, write_mapped
 from features.missing import with_what_is_missing
 from features.rules import LabelRule, Rules
 from features.score import Policy
@@ -478,7 +479,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(mapped.os, "fsync", full)
+    monkeypatch.setattr(synced.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_mapped(tiny(), tmp_path / "map")
     assert list(tmp_path.iterdir()) == []

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from features.asof import DAY, SECOND
 from features.card import iso
+from features.content_hash import content_hash
 from features.errors import DatabaseUnreachable, SettingsError, SourceUnreachable
 from features.ingest import ASIDE
-from features.mapped import content_hash
 from features.reading import Reading, histories_of, read_histories, read_histories_at
 from features.site import Site
 from features.stored import FOLDER

@@ -11,10 +11,10 @@ import pytest
 from features.asof import SECOND
 from features.card import iso
 from features.champion import read_scorer
+from features.content_hash import content_hash
 from features.database import open_database
 from features.errors import DatabaseUnreachable
 from features.histories import Histories
-from features.mapped import content_hash
 from features.reading import read_histories
 from features.score import Policy, Scored, question, score
 from features.site import Site, read_site

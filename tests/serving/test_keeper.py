@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from features.card import iso
+from features.content_hash import content_hash
 from features.database import open_database, writing
 from features.held import rows_of_lot
-from features.mapped import content_hash, read_mapped
+from features.mapped import read_mapped
 from features.reading import read_histories
 from features.site import Site, read_site
 from serving.alone import alone
