@@ -79,13 +79,26 @@ def _lookups(histories: Histories, many: int) -> tuple[Lookup, ...]:
 
 def _facts(histories: Histories, rows: Array, many: int, lower: Array, upper: Array) -> _Facts:
     """Each row under the product that its lot had while both stood."""
-    lots, table = histories["lots"], histories["measurements"]
-    question, lot = RowsBy(lots["lot_id"]).pairs(table["lot_id"][rows])
+    table = histories["measurements"]
+    lots, product, stood = _products(histories["lots"])
+    question, lot = RowsBy(lots).pairs(table["lot_id"][rows])
     row = rows[question]
-    entity = lots["product_id"][lot] * many + table["characteristic"][row]
-    spans = spans_of(table).take(row).both(spans_of(lots).take(lot))
+    entity = product[lot] * many + table["characteristic"][row]
+    spans = spans_of(table).take(row).both(stood.take(lot))
     facts = _Facts(entity, spans, lower[row], upper[row], table["lot_id"][row])
     return facts.take(spans.ever)
+
+
+def _products(lots: Table) -> tuple[Array, Array, Spans]:
+    """(lot, its product, while it had it): versions that follow one another with the same product are one."""
+    order = in_order(lots["lot_id"], lots.known)
+    lot, product, spans = lots["lot_id"][order], lots["product_id"][order], spans_of(lots).take(order)
+    starts = np.ones(len(lot), dtype=bool)
+    same = (lot[1:] == lot[:-1]) & (product[1:] == product[:-1])
+    starts[1:] = ~(same & (spans.known[1:] == spans.superseded[:-1]))
+    begin = np.flatnonzero(starts)
+    end = np.append(begin[1:], len(lot))[: len(begin)] - 1
+    return lot[begin], product[begin], Spans(spans.first[begin], spans.known[begin], spans.superseded[end])
 
 
 def _lookup(facts: _Facts) -> Lookup:
@@ -104,7 +117,7 @@ def _narrowness(lower: Array, upper: Array) -> Array:
     low, high = pairs // max(len(highs), 1), pairs % max(len(highs), 1)
     with np.errstate(invalid="ignore", over="ignore"):
         width = highs[high] - lows[low]
-    order = np.lexsort((highs[high], lows[low], -np.where(np.isnan(width), np.inf, width)))
+    order = np.lexsort((-highs[high], lows[low], -np.where(np.isnan(width), np.inf, width)))
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     return rank[pair]

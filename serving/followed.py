@@ -19,7 +19,7 @@ from serving.containments import open_scopes
 from serving.gate_calls import Once, words_of
 from serving.loaded import Loaded
 from serving.once import given, keep_answer
-from serving.overtaken import check_newest, check_not_contained
+from serving.overtaken import check_newest, check_not_contained, check_not_failed
 from serving.problems import Problem
 from serving.recording import looking, recording
 from serving.spelling import number_of
@@ -40,8 +40,8 @@ class Followed:
 
     def decision(self, audit_id: str) -> Answer:
         """A recorded decision, and what has followed. Problem `unknown_decision`."""
-        entry = self._entry(audit_id)
         with looking(self._engine) as connection:
+            entry = _decision(connection, audit_id)
             rows = connection.execute(sa.select(FOLLOWED).where(FOLLOWED.c.decision == entry.seq)).mappings().all()
         followed = [{name: row[name] for name in ("lot_id", "now", "action", "found")} for row in rows]
         return {
@@ -61,18 +61,18 @@ class Followed:
 
         Whoever overrules acts: a release or a hold leaves its disposition row at once.
         """
-        entry = self._entry(audit_id)
         decision, reason = sent.get("decision"), words_of(sent, "reason")
         if not isinstance(decision, str) or decision not in _DONE:
             raise Problem("invalid_request", f"decision must be one of {', '.join(_DONE)}")
-        result = _result(entry, sent.get("lot_id"))
-        lot_id, risk_class = result["lot_id"], self._class(result)
-        if not self._site.gate.may_overrule(caller.role, risk_class):
-            raise Problem(
-                "not_authorised",
-                f"[gate.authority] grants {caller.role} no override of a decision of class {risk_class}",
-            )
         with recording(self._engine) as connection:
+            entry = _decision(connection, audit_id)
+            result = _result(entry, sent.get("lot_id"))
+            lot_id, risk_class = result["lot_id"], self._class(result)
+            if not self._site.gate.may_overrule(caller.role, risk_class):
+                raise Problem(
+                    "not_authorised",
+                    f"[gate.authority] grants {caller.role} no override of a decision of class {risk_class}",
+                )
             if (said := _given(connection, once)) is not None:
                 return said
             if decision == RELEASE:
@@ -100,19 +100,19 @@ class Followed:
         Problem `not_decided` for an action that is less careful than that decision, and for a release that a newer
         decision or a containment has overtaken.
         """
-        entry = self._entry(audit_id)
-        result = _result(entry, sent.get("lot_id"))
-        lot_id, found = result["lot_id"], sent.get("found")
-        if found is not None and (found := whole_number(found)) not in (0, 1):
+        if (found := sent.get("found")) is not None and (found := whole_number(found)) not in (0, 1):
             raise Problem("invalid_request", "found must be 0 or 1: whether the inspection found the lot failing")
         with recording(self._engine) as connection:
+            entry = _decision(connection, audit_id)
+            result = _result(entry, sent.get("lot_id"))
+            lot_id = result["lot_id"]
             if (said := _given(connection, once)) is not None:
                 return said
             standing = _standing(connection, entry.seq, lot_id)
             decision = result["decision"] if standing is None else standing.now
             action = sent.get("action") or _DONE.get(decision, "held")
-            inspected = standing.found if standing is not None and standing.action == "inspected" else None
-            _check(decision, action, found, inspected=inspected)
+            passed = standing is not None and standing.action == "inspected" and standing.found == 0
+            _check(decision, action, found, passed=passed)
             if action == "released":
                 self._check_release(connection, entry, result, standing, now)
             body = {
@@ -135,6 +135,7 @@ class Followed:
         since = entry if overruled is None else entry_in(connection, overruled) or entry
         lot_id = result["lot_id"]
         check_newest(connection, lot_id, since)
+        check_not_failed(connection, lot_id, since)
         check_not_contained(connection, entry, lot_id, since, self._loaded(), self._site, now=now)
 
     def _followed(
@@ -159,8 +160,10 @@ class Followed:
         row: dict[str, Any] = {"now": body["decision"]}
         if action is not None:
             row |= {"action": action, "found": found}
-        if kind == "override":
-            row |= {"overruled": entry.seq}
+        if kind == "override":  # only who releases has said that what was in the way does not count
+            row |= {"overruled": entry.seq if body["decision"] == RELEASE else None}
+        if found == 1 or action == "scrapped":
+            row |= {"failed": entry.seq}
         of = (FOLLOWED.c.decision == body["of"]) & (FOLLOWED.c.lot_id == body["lot_id"])
         if connection.execute(FOLLOWED.update().where(of).values(**row)).rowcount == 0:
             connection.execute(FOLLOWED.insert().values(decision=body["of"], lot_id=body["lot_id"], **row))
@@ -191,14 +194,13 @@ class Followed:
             return "unknown"
         return self._site.gate.classed(result["risk"])
 
-    def _entry(self, audit_id: str) -> Entry:
-        number, entry = number_of(audit_id), None
-        if number is not None:
-            with looking(self._engine) as connection:
-                entry = entry_in(connection, number)
-        if entry is None or entry.kind != "decision":
-            raise Problem("unknown_decision", f"{audit_id[:40]} is no decision of the gate")
-        return entry
+
+def _decision(connection: sa.Connection, audit_id: str) -> Entry:
+    number = number_of(audit_id)
+    entry = None if number is None else entry_in(connection, number)
+    if entry is None or entry.kind != "decision":
+        raise Problem("unknown_decision", f"{audit_id[:40]} is no decision of the gate")
+    return entry
 
 
 def _result(entry: Entry, lot_id: Any) -> Mapping[str, Any]:
@@ -232,18 +234,13 @@ def _check_fresh(result: Mapping[str, Any], now: int) -> None:
         raise Problem("not_decided", f"the decision stood until {until}; ask the gate anew")
 
 
-def _check(decision: str, action: Any, found: int | None, *, inspected: int | None) -> None:
-    """Problem for an action that there is not, or that is less careful than what was decided or found.
-
-    `inspected`: what the inspection found that was carried out last, 1: the lot fails; None: none was.
-    """
+def _check(decision: str, action: Any, found: int | None, *, passed: bool) -> None:
+    """Problem for an action that there is not, or that is less careful than what was decided."""
     if action not in ACTIONS:
         raise Problem("invalid_request", f"action must be one of {', '.join(ACTIONS)}")
     if (action == "inspected") != (found is not None):
         raise Problem("invalid_request", "an inspection has its result, found 0 or 1; nothing else has one")
-    if action == "released" and inspected == 1:
-        raise Problem("not_decided", "the inspection found the lot failing: ask the gate anew, or have it overruled")
-    less_careful = {RELEASE: (), INSPECT: () if inspected == 0 else ("released",), HOLD: ("released",)}
+    less_careful = {RELEASE: (), INSPECT: () if passed else ("released",), HOLD: ("released",)}
     if action in less_careful.get(decision, ("released",)):
         raise Problem(
             "not_decided",

@@ -20,6 +20,7 @@ from features.database import writing
 from features.errors import DatabaseUnreachable
 from features.gate import Ground
 from features.held import own_row
+from features.histories import Histories
 from features.score import Policy
 from features.site import Site
 from serving import recorded_rules
@@ -81,7 +82,7 @@ class Gate:
         self._metrics, self._shadow, self._clock = metrics, shadow, clock
         self._policy, self._rules = Policy.of(site), recorded_rules.told(site)
         self._rules_hash, self._rules_in = recorded_rules.hash_of(self._rules), ""
-        self._scopes: Sequence[Scope] = []
+        self._open: tuple[frozenset[str], Sequence[Scope]] = frozenset(), []  # as `read_first` names them, and they
         self._latest = 0
         self._quick: Lane[GateCall, Any] = Lane(self._run, size=lambda one: len(one.call.lots), most=TOGETHER)
         self._long: Lane[GateCall, Any] = Lane(self._run, size=lambda one: len(one.call.lots), most=1)
@@ -122,13 +123,14 @@ class Gate:
 
     def _decided(self, calls: Sequence[GateCall]) -> list[Any]:
         loaded, now = self._loaded(), self.now()
-        ground, asked = self._ground(loaded, now), [one.call for one in calls]
+        (names, scopes), asked = self._open, [one.call for one in calls]
+        ground = self._ground(loaded, now, scopes)
         decided = decide(asked, ground, timezone=self._site.timezone, now=now)
         with writing(self._engine) as connection:
             first = read_first(connection)
-            if first.open != {scope.id for scope in ground.scopes}:  # they count from their commit on
-                self._scopes = open_scopes(connection)
-                ground = replace(ground, scopes=self._scopes)
+            if first.open != names:  # opened or closed since: they count from their commit on
+                self._open = first.open, open_scopes(connection)
+                ground = replace(ground, scopes=self._open[1])
                 decided = decide(asked, ground, timezone=self._site.timezone, now=now)
             waits = self._waits(connection, calls, loaded, first, now)
             if late := {lot for one, lots in zip(calls, waits, strict=True) if not one.patient for lot in lots}:
@@ -145,7 +147,7 @@ class Gate:
             answers = [
                 Waits(max(lots.values()))
                 if lots and call.patient
-                else self._recorded(connection, chain, once, call, answer, facts, now)
+                else self._recorded(connection, chain, once, call, answer, facts, ground.histories, now)
                 for call, answer, lots in zip(calls, decided.answers, waits, strict=True)
             ]
             chain.keep()
@@ -171,7 +173,7 @@ class Gate:
                 while self._loaded().stored.arrivals < waits.arrival:
                     await asyncio.sleep(_LOOK)
 
-    def _ground(self, loaded: Loaded, now: int) -> Ground:
+    def _ground(self, loaded: Loaded, now: int, scopes: Sequence[Scope] = ()) -> Ground:
         scorer, histories, published = loaded.scorer, loaded.histories, loaded.published
         if scorer is None or histories is None:
             why = loaded.refused if scorer is None else published.fault
@@ -182,7 +184,7 @@ class Gate:
         old = ""
         if out_of_date(published, refresh_every=self._site.refresh_every, now=now):
             old = published.fault or f"the sources were last looked at at {iso(published.checked_at)}"
-        return Ground(scorer, histories, self._policy, self._site.gate, self._scopes, old)
+        return Ground(scorer, histories, self._policy, self._site.gate, scopes, old)
 
     def _facts(self, loaded: Loaded, ground: Ground, now: int) -> dict[str, Any]:
         """What a replay needs beside the call."""
@@ -205,6 +207,7 @@ class Gate:
         one: GateCall,
         answer: Answer,
         facts: Mapping[str, Any],
+        histories: Histories,
         now: int,
     ) -> "Answer | Again | Problem":
         scope, key, request = one.once.scope, one.once.key, one.once.request
@@ -214,7 +217,7 @@ class Gate:
                     return Again(before_)
             except Problem as conflict:
                 return conflict
-        refused, not_kept = self._kept(connection, one, answer, now)
+        refused, not_kept = self._kept(connection, one, answer, histories, now)
         amend(answer, refused=refused, not_kept=not_kept)
         call = one.call
         body = {**facts, "call": {"lots": list(call.lots), "as_of": call.as_of, "reasons": call.reasons}}
@@ -226,7 +229,7 @@ class Gate:
         return given_now
 
     def _kept(
-        self, connection: sa.Connection, one: GateCall, answer: Answer, now: int
+        self, connection: sa.Connection, one: GateCall, answer: Answer, histories: Histories, now: int
     ) -> tuple[dict[str, str], dict[str, str]]:
         """Keeps what records tell. By place in the call: why one contradicts what is kept, and what is not kept."""
         refused: dict[str, str] = {}
@@ -234,28 +237,28 @@ class Gate:
         for place, lot in enumerate(one.call.lots):
             if not isinstance(lot, Mapping) or "problem" in answer["results"][place]:
                 continue
-            told, left_out = self._arrivals(lot, now)
+            told, left_out = self._arrivals(lot, answer["results"][place]["lot_id"], histories, now)
             if left_out:
                 not_kept[str(place)] = left_out[0]
-            histories = self._loaded().histories
-            faults = [] if histories is None else [why for row in told if (why := no_number(row, histories))]
+            faults = [why for row in told if (why := no_number(row, histories))]
             said = [] if faults else keep(connection, told, received_at=now)
             if faults := faults or [text for text in said if text not in (ACCEPTED, KNOWN)]:
                 refused[str(place)] = faults[0]
         return refused, not_kept
 
-    def _arrivals(self, record: Mapping[str, Any], now: int) -> tuple[list[Arrival], list[str]]:
+    def _arrivals(
+        self, record: Mapping[str, Any], lot_id: str, histories: Histories, now: int
+    ) -> tuple[list[Arrival], list[str]]:
         """The rows that a record tells, and why some are none, such as those of a clock that runs ahead."""
-        lot_id, histories = record["lot"]["lot_id"], self._loaded().histories
         told: list[Arrival] = []
         left_out: list[str] = []
         for table in _TABLES:
             if table == "lots":
-                held = histories is not None and own_row(histories, histories.ids["lot"].code(lot_id), now) is not None
-                rows = [] if held else [record["lot"]]
+                held = own_row(histories, histories.ids["lot"].code(lot_id), now)
+                rows = [record["lot"]] if held is None else []
             else:
                 rows = [{"lot_id": lot_id, **row} for row in record.get(table) or ()]
-            known = None if histories is None else known_attributes(table, histories, self._site.gate.rules)
+            known = known_attributes(table, histories, self._site.gate.rules)
             read, refused = read_arrivals(table, rows, known_attributes=known, timezone=self._site.timezone, now=now)
             told += [arrival for _, arrival in read]
             left_out += [str(one["reason"]) for one in refused]

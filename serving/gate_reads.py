@@ -14,9 +14,9 @@ from serving.audit import Last
 from serving.recorded_rules import LAST_RULES
 from serving.tables import AUDIT, CONTAINMENTS
 
-_OPEN = sa.select(sa.func.aggregate_strings(sa.cast(CONTAINMENTS.c.id, sa.Text), ",")).where(
-    CONTAINMENTS.c.closed_at.is_(None)
-)
+# With its moment, for a database that was put back gives a number again.
+_NAME = sa.cast(CONTAINMENTS.c.id, sa.Text) + "@" + sa.cast(CONTAINMENTS.c.opened_at, sa.Text)
+_OPEN = sa.select(sa.func.aggregate_strings(_NAME, ",")).where(CONTAINMENTS.c.closed_at.is_(None))
 _LAST = sa.select(AUDIT.c.seq, AUDIT.c.at, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1).subquery()
 _ASKED = sa.select(
     _LAST.c.seq,
@@ -30,13 +30,13 @@ _ASKED = sa.select(
 
 @dataclass(frozen=True)
 class Reads:
-    """`last`: the audit log's last entry, None: it is empty; `rules`: hash of its last entry of rules; `open`: numbers
+    """`last`: the audit log's last entry, None: it is empty; `rules`: hash of its last entry of rules; `open`: names
     of the open containments, whose scopes never change; `arrival`: the highest number of a row that arrived, 0: none.
     """
 
     last: Last | None
     rules: str | None
-    open: frozenset[int]
+    open: frozenset[str]
     arrival: int
 
 
@@ -44,5 +44,5 @@ def read_first(connection: sa.Connection) -> Reads:
     """As it stands, inside `features.database.writing`: nothing of it changes until the transaction ends."""
     row: Any = connection.execute(_ASKED).one()
     last = None if row.seq is None else Last(row.seq, row.at, row.hash)
-    numbers = frozenset(map(int, row.open.split(","))) if row.open else frozenset()
-    return Reads(last, row.rules, numbers, row.arrival or 0)
+    names = frozenset(row.open.split(",")) if row.open else frozenset()
+    return Reads(last, row.rules, names, row.arrival or 0)

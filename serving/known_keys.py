@@ -91,14 +91,12 @@ class KnownKeys:
             found = read_keys(self._engine)
             if self.now and not found:  # keys are revoked, never removed: this is another database
                 raise DatabaseUnreachable("the database holds no key any more, and there were some; put it back")
-            if found:
-                self.lost = ""
-            elif self.lost or not self._looked:
+            if not found and (self.lost or not self._looked):
                 self.lost = lost_keys(self._engine)
                 if self.lost:
                     raise DatabaseUnreachable(self.lost)
-            self._looked = True
-            self.now = found
+            self.now, self._looked = found, True
+            self.lost = ""  # after `now`: in between nobody is anybody
             mirror(self._site.state_dir, self.now)
             self._write_used()
             fault = ""

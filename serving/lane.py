@@ -111,17 +111,19 @@ class Lane(Generic[C, A]):
             else:
                 future.set_result(answer)  # type: ignore[arg-type]
         if self._gathering is None:
-            self._turn(loop, len(batch), took, TURNS)
+            many = len(batch) + len(self._waiting) if len(batch) > max(len(self._waiting), 1) else 0
+            self._turn(loop, many, took, TURNS)
 
-    def _turn(self, loop: asyncio.AbstractEventLoop, ended: int, took: float, turns: int) -> None:
-        """Starts the next batch after so many turns of the loop, or waits for as many calls as `ended` had."""
+    def _turn(self, loop: asyncio.AbstractEventLoop, many: int, took: float, turns: int) -> None:
+        """Starts the next batch after so many turns of the loop, or waits until there are so `many` calls."""
         if turns:
-            self._enough, self._gathering = inf, loop.call_soon(self._turn, loop, ended, took, turns - 1)
-        elif ended <= max(len(self._waiting), 1):
+            self._enough, self._gathering = inf, loop.call_soon(self._turn, loop, many, took, turns - 1)
+        elif len(self._waiting) >= many:
+            self._in_vain = self._in_vain if many == 0 else 0
             self._next(loop)
         elif self._without:
             self._without -= 1
             self._next(loop)
         else:
-            self._enough = ended + len(self._waiting)
+            self._enough = many
             self._gathering = loop.call_later(min(took, LONGEST), self._waited_in_vain, loop)

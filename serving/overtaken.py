@@ -20,11 +20,12 @@ from serving.containments import open_scopes
 from serving.loaded import Loaded
 from serving.pending import about, pending
 from serving.problems import Problem
-from serving.tables import DECIDED
+from serving.tables import DECIDED, FOLLOWED
 
 _TRACED = ("lots", "genealogy", "supplier_lots")
 """What containments look at."""
 _ADD = DECIDED.insert()
+_FAILED = sa.select(sa.func.max(FOLLOWED.c.failed)).where(FOLLOWED.c.lot_id == sa.bindparam("about"))
 _NEWEST = sa.select(sa.func.max(DECIDED.c.decision)).where(DECIDED.c.lot == sa.bindparam("about"))
 
 
@@ -50,6 +51,16 @@ def check_newest(connection: sa.Connection, lot_id: str, since: Entry) -> None:
         )
 
 
+def check_not_failed(connection: sa.Connection, lot_id: str, since: Entry) -> None:
+    """Problem `not_decided` where the lot was scrapped, or an inspection found it failing, after `since`."""
+    failed = connection.execute(_FAILED, {"about": lot_id}).scalar_one()
+    if failed is not None and failed > since.seq:
+        raise Problem(
+            "not_decided",
+            f"entry {failed} says that the lot was scrapped or found failing; ask the gate anew, or have it overruled",
+        )
+
+
 def check_not_contained(
     connection: sa.Connection, decision: Entry, lot_id: str, since: Entry, loaded: Loaded, site: Site, *, now: int
 ) -> None:
@@ -70,7 +81,7 @@ def check_not_contained(
         raise Problem(
             "not_decided", f"containment {found[0]} is open and holds the lot now; ask the gate anew, or close it first"
         )
-    rows = [row for row in pending(connection, loaded.stored.arrivals) if row.table in _TRACED]
+    rows = [row for row in pending(connection, loaded.stored.arrivals) if row.table in _TRACED or not row.about]
     if about(rows, Call([told]), loaded.histories, timezone=site.timezone, now=now):
         raise Problem(
             "not_decided",

@@ -28,12 +28,12 @@ _ABOUT = {
     "customers": "customer_id",
 }
 """Tables that a rule or a lot's own features look at, and whom a row of each is about."""
-_MOST = 2000  # rows; more than come in the two seconds until they count are about everybody
+MOST = 2000  # rows; more than come in the two seconds until they count are about everybody
 _ASKED = (
     sa.select(ARRIVALS.c.id, ARRIVALS.c.version, ARRIVALS.c.table, ARRIVALS.c.row)
     .where(ARRIVALS.c.id > sa.bindparam("after"), ARRIVALS.c.table.in_(tuple(_ABOUT)))
     .order_by(ARRIVALS.c.id)
-    .limit(_MOST + 1)
+    .limit(MOST + 1)
 )
 
 
@@ -55,7 +55,7 @@ def pending(connection: sa.Connection, after: int) -> Pending:
     found: list[Row] = []
     for number, version, table, told in connection.execute(_ASKED, {"after": after}):
         # A row that is folded meanwhile, or a deletion by another key, does not say whom it is about: everybody.
-        about = "" if told is None or len(found) == _MOST else str(from_json(told).get(_ABOUT[table], ""))
+        about = "" if told is None or len(found) == MOST else str(from_json(told).get(_ABOUT[table], ""))
         found.append(Row(number, bytes(version), table, about))
     return found
 
@@ -66,8 +66,8 @@ def about(rows: Pending, call: Call, histories: Histories, *, timezone: str, now
     for lot in call.lots if rows else ():
         record = lot if isinstance(lot, Mapping) else None
         own = record.get("lot") if record is not None else None
-        lot_id = lot if isinstance(lot, str) else own.get("lot_id") if isinstance(own, Mapping) else None
-        if not isinstance(lot_id, str):
+        lot_id = lot if isinstance(lot, str) else _id(own.get("lot_id")) if isinstance(own, Mapping) else None
+        if lot_id is None:
             continue
         told = set() if record is None else set(_versions(record, lot_id, timezone=timezone, now=now))
         customer = _customer(own, lot_id, histories, now) if any(row.table == "customers" for row in rows) else None
@@ -88,13 +88,18 @@ def _is_about(
     if of == "customer_id":
         return row.about == customer
     uses = () if record is None else record.get("genealogy") or ()
-    named = any(isinstance(use, Mapping) and use.get("supplier_lot_id") == row.about for use in uses)
+    named = any(isinstance(use, Mapping) and _id(use.get("supplier_lot_id")) == row.about for use in uses)
     return named or lot_id in lots_with(histories, row.about)
 
 
+def _id(said: Any) -> str | None:
+    """An id as the contract reads it: a whole number is its digits; None: it is none."""
+    return str(said) if isinstance(said, str | int) and not isinstance(said, bool) else None
+
+
 def _customer(own: Any, lot_id: str, histories: Histories, now: int) -> str | None:
-    if isinstance(own, Mapping) and isinstance(own.get("customer_id"), str):
-        return str(own["customer_id"])
+    if isinstance(own, Mapping) and (customer := _id(own.get("customer_id"))) is not None:
+        return customer
     held = own_row(histories, histories.ids["lot"].code(lot_id), now)
     return None if held is None else held.get("customer_id")
 

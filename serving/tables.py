@@ -72,7 +72,11 @@ FOLLOWED = sa.Table(
     sa.Column("now", sa.Text, nullable=False),  # the decision that stands: the gate's, or the last override's
     sa.Column("action", sa.Text),  # the last that was carried out; null: none was
     sa.Column("found", sa.Integer),  # at an inspection, 0 or 1
-    sa.Column("overruled", sa.BigInteger),  # seq of the last override's entry; null: there was none
+    sa.Column(
+        "overruled", sa.BigInteger
+    ),  # seq of the last override's entry; null: there was none, or it releases nothing
+    sa.Column("failed", sa.BigInteger),  # seq of the last entry that says scrapped, or found failing
+    sa.Index("followed_of_lot", "lot_id"),
 )
 """What became of decisions that were overridden or carried out; the audit log has how it came so."""
 DECIDED = sa.Table(

@@ -124,6 +124,6 @@ _FOLLOWS = (*WRITES, "unknown_decision", "unknown_lot")
 _NAMED = {name: link(name, {"audit_id": "/audit_id"}) for name in ("decision", "override", "carried_out")}
 _OF = {"decision": link("decision", {"audit_id": "/of"}), "carried_out": link("carried_out", {"audit_id": "/of"})}
 GATED = answers(GateAnswer, *WRITES, "too_many_lots", "future_as_of", "not_ready", links=_NAMED)
-DECIDED = answers(DecisionAnswer, "invalid_request", "unknown_decision", "not_recorded")
-OVERRIDDEN = answers(FollowedAnswer, *_FOLLOWS, "not_authorised", links=_OF)
+DECIDED = answers(DecisionAnswer, "invalid_request", "unknown_decision", "not_ready")
+OVERRIDDEN = answers(FollowedAnswer, *_FOLLOWS, "not_authorised", "not_decided", "not_ready", links=_OF)
 DONE = answers(FollowedAnswer, *_FOLLOWS, "not_decided", "not_ready", links=_OF)

@@ -66,7 +66,7 @@ def oracle(lots, rows, product, characteristic, as_of, without):
             if together and stood and lot != without and rows["characteristic"][n] == characteristic and not bare:
                 width = np.inf if np.isnan(lower) or np.isnan(upper) else upper - lower
                 first = max(rows["first"][n], lots["first"][m])
-                found.append((not arrived, first, -width, _last(lower), _last(upper), (lower, upper)))
+                found.append((not arrived, first, -width, _last(lower), _last(-upper), (lower, upper)))
     return max(found)[-1] if found else (np.nan, np.nan)
 
 

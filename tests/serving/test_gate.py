@@ -28,6 +28,7 @@ from features.stored import open_store
 from serving.access import Caller
 from serving.audit import append, entry_of
 from serving.audit_check import check_audit
+from serving.containing import opened
 from serving.gate_calls import Once, read_gate_call
 from serving.metrics import Metrics
 from serving.migrate import migrate
@@ -311,6 +312,37 @@ def test_a_block_of_a_supplier_lot_waits_for_no_reading_either(counter: Counter)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("serving.gate._PATIENCE", 0.05)
         assert states(counter.ask({"lot_id": LOT})["results"][0]) == ["pending_history"]
+
+
+def test_ids_that_are_numbers_are_those_that_their_digits_spell(counter: Counter, stated: Path) -> None:
+    row = {"supplier_lot_id": "919", "inspected_at": iso(NOW - 1), "sample_size": 5, "defects": 5}
+    read, refused = read_arrivals("inspections", [row], known_attributes=None, timezone="UTC", now=NOW)
+    assert not refused
+    with writing(counter.service.engine) as connection:
+        keep(connection, [arrival for _, arrival in read], received_at=NOW)
+    told = record(stated, lot_id=4711)
+    told["genealogy"][0]["supplier_lot_id"] = 919
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serving.gate._PATIENCE", 0.05)
+        (said,) = counter.ask({"lots": [told]})["results"]
+    assert said["lot_id"] == "4711" and "pending_history" in states(said)
+    assert counter.arrived("lots")[-1]["lot_id"] == "4711"
+
+
+def test_a_containment_under_a_number_that_was_given_before_is_another(counter: Counter) -> None:
+    def contain(lot: str, at: int) -> int:
+        about: Row = {"about": {"lots": 1}, "supplier_lots": (), "lots": (lot,)}
+        said = opened(counter.service.engine, **about, reason="x", actor="me", once=Once("x", None, ""), now=at)
+        return int(said["id"])
+
+    first = contain("L000007", NOW)
+    assert counter.ask({"lot_id": LOT})["results"][0]["rules"] == []
+    with counter.service.engine.begin() as connection:  # as where a copy of before is put back
+        connection.execute(CONTAINMENTS.delete())
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("ALTER SEQUENCE containments_id_seq RESTART"))
+    assert contain(LOT, NOW + 1) == first
+    assert [one["rule"] for one in counter.ask({"lot_id": LOT})["results"][0]["rules"]] == ["open_containment"]
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,27 @@ def test_those_who_ask_again_at_once_are_taken_together() -> None:
     assert [len(calls) for calls in ran] == [1, *[3] * 5, 2]
 
 
+def test_those_of_whom_some_ask_again_sooner_than_others_are_taken_together_all_the_same() -> None:
+    ran: Ran = []
+
+    def run(calls: Sequence[int]) -> Sequence[int]:
+        ran.append(list(calls))
+        time.sleep(0.02)
+        return calls
+
+    async def asks_again(lane: Lane[int, Any], later: int) -> None:
+        for _ in range(6):
+            await lane.ask(1)
+            for _ in range(later):
+                await asyncio.sleep(0)
+
+    async def body(lane: Lane[int, Any]) -> None:
+        await asyncio.gather(*(asks_again(lane, 2 * one) for one in range(6)))
+
+    ask(run, body)
+    assert [len(calls) for calls in ran[2:6]] == [6] * 4
+
+
 def test_after_a_wait_in_vain_the_next_call_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_module, "LONGEST", 0.3)
     begun: dict[int, float] = {}

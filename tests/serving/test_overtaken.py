@@ -17,6 +17,7 @@ from serving.audit_check import check_audit
 from serving.containing import closed, opened
 from serving.gate_calls import Once
 from serving.overtaken import keep_decided
+from serving.pending import MOST
 from serving.problems import Problem
 from serving.tables import DECIDED
 from tests.serving.fitted import copied
@@ -66,8 +67,8 @@ def refused(counter: Counter, audit_id: str, **sent: Any) -> str:
     return str(fault.value)
 
 
-def arrive(counter: Counter, table: str, row: Row) -> None:
-    read, bad = read_arrivals(table, [row], known_attributes=None, timezone="UTC", now=NOW)
+def arrive(counter: Counter, table: str, *rows: Row) -> None:
+    read, bad = read_arrivals(table, rows, known_attributes=None, timezone="UTC", now=NOW)
     assert not bad
     with writing(counter.service.engine) as connection:
         keep(connection, [arrival for _, arrival in read], received_at=NOW)
@@ -130,10 +131,41 @@ def test_who_may_not_overrule_a_rule_releases_nothing_that_a_containment_holds_s
     counter.override(first, sent, caller=ADMIN)
 
 
-def test_what_an_inspection_found_failing_is_not_released_by_the_same_decision(counter: Counter) -> None:
+def test_an_override_to_inspect_brings_nothing_past_what_has_overtaken_the_decision(counter: Counter) -> None:
+    contained, asked_again = (counter.ask({"lot_id": lot})["audit_id"] for lot in (RELEASED, LOT))
+    number, newer = contain(counter, RELEASED), counter.ask({"lot_id": LOT})["audit_id"]
+    for first, why in ((contained, f"containment {number} "), (asked_again, f"decision {newer} ")):
+        counter.override(first, {"decision": "inspect", "reason": "to be sure"}, caller=ADMIN)
+        counter.carried_out(first, {"action": "inspected", "found": 0})
+        assert why in refused(counter, first)
+
+
+@pytest.mark.parametrize(
+    "noted", [{"action": "inspected", "found": 1}, {"action": "scrapped"}], ids=["failing", "scrapped"]
+)
+def test_what_was_found_failing_or_scrapped_is_not_released_by_a_decision_of_before(
+    counter: Counter, noted: Row
+) -> None:
     first = counter.ask({"lot_id": RELEASED})["audit_id"]
-    counter.carried_out(first, {"action": "inspected", "found": 1})
-    assert "found the lot failing" in refused(counter, first)
+    second = counter.ask({"lot_id": RELEASED})["audit_id"]
+    counter.carried_out(first, noted)
+    counter.now += 1
+    assert "scrapped or found failing" in refused(counter, second)
+    counter.carried_out(second, {"action": "held"})
+    counter.now += 1
+    assert "scrapped or found failing" in refused(counter, second)
+    counter.override(second, {"decision": "release", "reason": "the gauge was wrong"}, caller=ADMIN)
+    counter.now += 1
+    assert counter.carried_out(second, {})["disposition"]["action"] == "released"
+
+
+def test_many_rows_that_have_just_arrived_hide_none_about_the_lot(counter: Counter) -> None:
+    audit_id = counter.ask({"lot_id": RELEASED})["audit_id"]
+    contain(counter, LOT)
+    row = {"lot_id": LOT, "characteristic": "torque", "measured_at": iso(NOW - HOUR)}
+    many = [{**row, "value": float(number), "characteristic": f"c{number}"} for number in range(MOST + 1)]
+    arrive(counter, "measurements", *many)
+    assert "have just arrived" in refused(counter, audit_id)
 
 
 def test_an_override_counts_against_what_was_decided_after_it(counter: Counter) -> None:

@@ -100,7 +100,9 @@ def upgrade() -> None:
         sa.Column("action", sa.Text),
         sa.Column("found", sa.Integer),
         sa.Column("overruled", sa.BigInteger),
+        sa.Column("failed", sa.BigInteger),
     )
+    op.create_index("followed_of_lot", "followed", ["lot_id"])
     op.create_table(
         "decided",
         sa.Column("lot", sa.LargeBinary, primary_key=True),
