@@ -119,7 +119,8 @@ class Lane(Generic[C, A]):
         if turns:
             self._enough, self._gathering = inf, loop.call_soon(self._turn, loop, many, took, turns - 1)
         elif len(self._waiting) >= many:
-            self._in_vain = self._in_vain if many == 0 else 0
+            if many:
+                self._in_vain = 0
             self._next(loop)
         elif self._without:
             self._without -= 1
