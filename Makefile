@@ -23,7 +23,7 @@ demo: $(READY)  ## a small factory made on the spot: check, train, backtest, sco
 	$(BIN)/lotrisk demo $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: $(READY)  ## every test; warnings are errors
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY)  ## formatting, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
