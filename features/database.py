@@ -160,6 +160,9 @@ def opened(url: URL, *, mode: str, busy: float) -> sa.Engine:
         # millisecond, five times a second.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # The commit at which the log is written into the file waits for it: with 500,000 decisions 7 ms at every 250
+        # pages, 14 at the usual 1,000, 70 at 8,000; on the average they cost the same to a tenth of a millisecond.
+        connection.execute("PRAGMA wal_autocheckpoint = 250")
         record.info["file"] = _identity(file)
 
     def taken(_connection: Any, record: Any, _proxy: Any) -> None:

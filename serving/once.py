@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 
 from features.asof import DAY
 from serving.problems import Problem
@@ -57,7 +58,7 @@ class Given:
         return answer
 
     def add(self, scope: str, key: str, request: str, answer: dict[str, Any], *, at: int) -> None:
-        told = json.dumps(answer, separators=(",", ":"), allow_nan=False)
+        told = to_json(answer).decode()
         self._given[scope, key] = request, told
         self._rows.append({"scope": scope, "key": key, "request": request, "answer": told, "at": at})
 
