@@ -6,7 +6,7 @@ import numpy as np
 
 from features.asof import FOREVER, NO_TIME, Array, before, last_before
 from features.histories import Histories
-from features.order import distinct
+from features.order import each_once
 
 
 def features_as_of(histories: Histories, as_of: Array) -> Array:
@@ -39,7 +39,7 @@ def _told(histories: Histories, tables: tuple[str, ...]) -> Array:
 
 
 def _told_of_several(histories: Histories, *tables: str) -> Array:
-    return distinct(np.concatenate([np.array([NO_TIME]), *(_told(histories, (name,)) for name in tables)]))
+    return each_once(np.concatenate([np.array([NO_TIME]), *(_told(histories, (name,)) for name in tables)]))
 
 
 def _told_of_one(histories: Histories, name: str) -> Array:
@@ -48,6 +48,6 @@ def _told_of_one(histories: Histories, name: str) -> Array:
     made[lots["lot_id"]] = lots.first
     own = made[table["lot_id"]] if table.has("lot_id") else NO_TIME  # before it, the row is of an unknown lot
     moments = [np.array([NO_TIME]), np.maximum(table.known, own), np.maximum(table.superseded, own)]
-    told = distinct(np.concatenate(moments))
+    told = each_once(np.concatenate(moments))
     until_now: Array = told[before(told, FOREVER)]
     return until_now

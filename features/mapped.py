@@ -140,7 +140,6 @@ class _Writer:
         self._file, self._folder, self._earlier = file, folder, earlier
         self._numbers: dict[int, int] = {}
         self._kept: list[Any] = []  # an object that is gone would leave its id to another
-        self._offsets: dict[tuple[int, int], tuple[int, int]] = {}
         file.write(_START)
 
     def value(self, value: Any, where: str) -> Any:
@@ -189,12 +188,11 @@ class _Writer:
     def _bytes(self, values: Array) -> tuple[int, int]:
         """In which of the files the bytes of an array are, and where they begin; views of the same bytes share them."""
         place = (values.ctypes.data, values.nbytes)
-        if place not in self._offsets:
+        if place not in self.places:
             held = None if self._earlier is None else self._earlier.places.get(place)
             self.places[place] = values, *(self._written(values) if held is None else held[1:])
-            _, name, offset = self.places[place]
-            self._offsets[place] = self._number(name), offset
-        return self._offsets[place]
+        _, name, offset = self.places[place]
+        return self._number(name), offset
 
     def _written(self, values: Array) -> tuple[str, int]:
         self._file.write(b"\0" * (-self._file.tell() % _ALIGNED))

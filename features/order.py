@@ -17,7 +17,7 @@ def in_order(*keys: Array) -> Array:
     return order
 
 
-def distinct(values: Array) -> Array:
+def each_once(values: Array) -> Array:
     """Each value once, ascending. numpy's `unique` hashes: of a million times it takes twelve times as long, and more
     of parts that are in order already, which this sort merges."""
     values = np.sort(values, kind="stable")

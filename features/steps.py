@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from features.order import distinct
+from features.order import each_once
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -52,7 +52,7 @@ class Steps:
         self._unit = max(int(np.gcd.reduce(times - self._first)), 1) if span < _MOST else 1
         self.many = span // self._unit + 2
         if span >= _MOST or self.many * (entities + 1) >= _MOST:
-            self._ranked = distinct(times)
+            self._ranked = each_once(times)
             self.many = len(self._ranked) + 1
 
     def of(self, time: Array) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 from features.asof import FOREVER, NO_TIME, Array, RowsBy, before, stands
 from features.histories import Histories, Table
 from features.layout import group_labels
+from features.order import each_once
 
 ACCOUNTED = 0.995  # of a supplier lot's quantity; scales and rounding make up the rest
 KEPT = 3  # moments: now, the one before the last news, and one that somebody looks back at
@@ -156,12 +157,12 @@ def _traced(histories: Histories, as_of: int) -> Traced:
     lot, used = _standing_uses(histories, as_of, there)
     many = max(len(materials), 1)
     known = material[used] >= 0
-    names = _distinct(lot[known] * many + material[used[known]])
+    names = each_once(lot[known] * many + material[used[known]])
     tells = np.zeros(len(row), dtype=bool)
     tells[names // many] = True
     tells[-1] = False
     of = product[names // many]
-    takes = _distinct(of[of >= 0] * many + names[of >= 0] % many)
+    takes = each_once(of[of >= 0] * many + names[of >= 0] % many)
     tellers = np.bincount(product[tells & (product >= 0)], minlength=products + 1)
     tellers[-1] = 0  # a product that nobody knows is new
     return Traced(since, upto, row, product, produced, tells, supply, material, names, takes, tellers, materials)
@@ -242,14 +243,7 @@ def _in(ascending: Array, wanted: Array) -> Array:
     return np.asarray(ascending[place] == wanted)
 
 
-def _distinct(numbers: Array) -> Array:
-    ordered = np.sort(numbers)
-    new = np.ones(len(ordered), dtype=bool)
-    new[1:] = ordered[1:] != ordered[:-1]
-    return ordered[new]
-
-
 def distinct(of: Array, material: Array, materials: Sequence[str]) -> Array:
     """What `Questions.named` is, from places and materials; -1: of none."""
     known = material >= 0
-    return _distinct(of[known] * max(len(materials), 1) + material[known])
+    return each_once(of[known] * max(len(materials), 1) + material[known])

@@ -73,8 +73,8 @@ class Chain:
         self._connection, self._last = connection, last
         self._rows: list[dict[str, Any]] = []
 
-    def add(self, *, kind: str, actor: str, body: dict[str, Any], at: int) -> int:
-        """The next entry; returns its number. Where the clock stepped back, its `at` is the last one's.
+    def add(self, *, kind: str, actor: str, body: dict[str, Any], at: int) -> dict[str, Any]:
+        """The next entry; returns its row. Where the clock stepped back, its `at` is the last one's.
 
         ValueError for a kind that there is not and for a body that JSON cannot say exactly, such as one with a NaN.
         """
@@ -88,9 +88,9 @@ class Chain:
         seq, moment = last.seq + 1, max(at, last.at)
         found = hash_of(seq, moment, kind, actor, told, last.hash)
         row = {"seq": seq, "at": moment, "kind": kind, "actor": actor, "body": told, "previous": last.hash}
-        self._rows.append({**row, "hash": found})
+        self._rows.append(row | {"hash": found})
         self._last = Last(seq, moment, found)
-        return seq
+        return self._rows[-1]
 
     def keep(self) -> None:
         """Without it nothing of what was added is there."""
@@ -102,12 +102,9 @@ class Chain:
 def append(connection: sa.Connection, *, kind: str, actor: str, body: dict[str, Any], at: int) -> Entry:
     """Adds an entry, inside `writing`; see `Chain.add`."""
     chain = Chain(connection, last_entry(connection))
-    seq = chain.add(kind=kind, actor=actor, body=body, at=at)
+    row = chain.add(kind=kind, actor=actor, body=body, at=at)
     chain.keep()
-    entry = entry_in(connection, seq)
-    if entry is None:
-        raise LotRiskError(f"audit entry {seq} was not kept")
-    return entry
+    return Entry(**row | {"body": json.loads(row["body"])})
 
 
 def last_entry(connection: sa.Connection) -> Last | None:

@@ -222,8 +222,8 @@ class Gate:
         call = one.call
         body = {**facts, "call": {"lots": list(call.lots), "as_of": call.as_of, "reasons": call.reasons}}
         body |= {"refused": refused, "not_kept": not_kept, "answer": answer}
-        number = chain.add(kind="decision", actor=one.actor, body=body, at=now)
-        given_now = {"audit_id": str(number), **answer}
+        entry = chain.add(kind="decision", actor=one.actor, body=body, at=now)
+        given_now = {"audit_id": str(entry["seq"]), **answer}
         if key is not None:
             once.add(scope, key, request, given_now, at=now)
         return given_now
