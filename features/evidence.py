@@ -4,7 +4,7 @@ A fact about a lot counts for the lot's product only while both the fact and the
 only while the genealogy and the supplier lot's row stand too: a join of spans, so late news act when they come.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,30 +43,18 @@ def outcomes_of(histories: Histories, layout: Layout) -> Facts:
     return Facts(done.lot, values, Spans(done.known, done.known, np.full(len(done.lot), np.iinfo(np.int64).max)))
 
 
-def exposure_of(histories: Histories) -> Facts:
-    """Units in the field; values: (units, units x hour they came or went, returned units).
-
-    Units at risk by t are the first sum, unit-hours by t are hours(t) x the first sum - the second.
-    """
+def shipped_of(histories: Histories) -> Facts:
+    """Units that went into the field; values: (units, units x hour they went)."""
     shipped = shipments_of(histories)
-    none = np.zeros(len(shipped.lot), dtype=np.int64)
-    lot, customer, spans = shipped.lot, shipped.customer, shipped.spans
-    values = np.stack([shipped.quantity, shipped.quantity * hours(shipped.shipped_at), none], axis=1)
-    if "returns" in histories:
-        table = histories["returns"]
-        units = table["quantity"]
-        lot = np.concatenate([lot, table["lot_id"]])
-        told = table["customer_id"] if table.has("customer_id") else np.full(len(table), -1)
-        customer = np.concatenate([customer, told])
-        back = spans_of(table)
-        spans = Spans(
-            np.concatenate([spans.first, back.first]),
-            np.concatenate([spans.known, back.known]),
-            np.concatenate([spans.superseded, back.superseded]),
-        )
-        went = np.stack([-units, -units * hours(table["occurred_at"]), units], axis=1)
-        values = np.concatenate([values, went])
-    return Facts(lot, values, spans, customer)
+    values = np.stack([shipped.quantity, shipped.quantity * hours(shipped.shipped_at)], axis=1)
+    return Facts(shipped.lot, values, shipped.spans, shipped.customer)
+
+
+def came_back_of(histories: Histories) -> Facts:
+    """Units that came out of the field; values: (units, units x hour they came)."""
+    table, returns = histories["returns"], returns_of(histories)
+    units = returns.values[:, 0]
+    return replace(returns, values=np.stack([units, units * hours(table["occurred_at"])], axis=1))
 
 
 def returns_of(histories: Histories) -> Facts:
@@ -133,15 +121,38 @@ class FieldHistory:
         key = ("outcomes", entities, self._settled_by)
         return self._histories.once(key, lambda: self._totals(self.outcome_facts, entities))
 
-    def exposure(self, entities: tuple[str, ...]) -> Totals:
-        """(units, units x hour, returned units)."""
-        return self._histories.once(
-            ("exposure", entities), lambda: self._totals(exposure_of(self._histories), entities)
-        )
+    def exposure(
+        self,
+        entities: tuple[str, ...],
+        code: Array,
+        as_of: Array,
+        windows: tuple[int | None, ...] = (None,),
+        *,
+        without: Array | None = None,
+    ) -> Array:
+        """(units, units x hour they came or went, returned units), as `Totals.before` answers.
+
+        Units at risk by t are the first sum, unit-hours by t are hours(t) x the first sum - the second. Shipments and
+        returns have totals of their own: those of shipments are kept while only returns come in.
+        """
+        went = self._went(entities).before(code, as_of, windows, without=without)
+        came = np.zeros_like(went)
+        if "returns" in self._histories:
+            came = self._came_back(entities).before(code, as_of, windows, without=without)
+        return np.concatenate([went - came, came[..., :1]], axis=-1)
 
     def last_return(self, entities: tuple[str, ...]) -> tuple[Latest, Array]:
         """The latest return, and when each row it answers with was first known."""
         return self._histories.once(("last return", entities), lambda: self._last_return(entities))
+
+    def _went(self, entities: tuple[str, ...]) -> Totals:
+        tied = ("genealogy", "supplier_lots") if entities[0] in OF_SUPPLIES else ()
+        key, of = ("shipped", entities), ("lots", "shipments", *tied)
+        return self._histories.once(key, lambda: self._totals(shipped_of(self._histories), entities), of=of)
+
+    def _came_back(self, entities: tuple[str, ...]) -> Totals:
+        key = ("came back", entities)
+        return self._histories.once(key, lambda: self._totals(came_back_of(self._histories), entities))
 
     def _totals(self, facts: Facts, entities: tuple[str, ...]) -> Totals:
         joined, code = self._joined(facts, entities)

@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from features.database import reached
+from features.database import add_rows, reached
 from features.errors import LotRiskError
 from serving.tables import AUDIT, SALTS
 
@@ -38,7 +38,6 @@ SALTED = "salted"
 _LOOKS_SALTED = re.compile(rf"{SALTED}:[0-9a-f]{{128}}")
 _COLUMNS = (AUDIT.c.seq, AUDIT.c.at, AUDIT.c.kind, AUDIT.c.actor, AUDIT.c.body, AUDIT.c.previous, AUDIT.c.hash)
 _LAST = sa.select(AUDIT.c.seq, AUDIT.c.at, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
-_ADD = AUDIT.insert()
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,8 @@ class Chain:
 
     def keep(self) -> None:
         """Without it nothing of what was added is there."""
-        if self._rows:
-            self._connection.execute(_ADD, self._rows)
-            self._rows = []
+        add_rows(self._connection, AUDIT, self._rows)
+        self._rows = []
 
 
 def append(connection: sa.Connection, *, kind: str, actor: str, body: dict[str, Any], at: int) -> Entry:
@@ -180,8 +178,7 @@ def salted_each(connection: sa.Connection, texts: Sequence[tuple[str, str]], *, 
         salt = secrets.token_bytes(32)
         stands = f"{SALTED}:{salt_hash(salt, table, key)}{text_hash(salt, text)}"
         made.append({"hash": stands, "salt": salt, "table": table, "key": key})
-    if made:
-        connection.execute(SALTS.insert(), made)
+    add_rows(connection, SALTS, made)
     return [str(one["hash"]) for one in made]
 
 

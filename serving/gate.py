@@ -36,7 +36,7 @@ from serving.lane import Lane
 from serving.loaded import Loaded
 from serving.metrics import Metrics
 from serving.once import Given
-from serving.overtaken import keep_decided
+from serving.overtaken import keep_newest
 from serving.pending import about, pending
 from serving.problems import Problem
 from serving.published import out_of_date
@@ -152,7 +152,7 @@ class Gate:
             ]
             chain.keep()
             once.keep()
-            keep_decided(connection, [answer for answer in answers if isinstance(answer, dict)])
+            keep_newest(connection, [answer for answer in answers if isinstance(answer, dict)])
         self._tell(ground, decided, answers, now)
         return [answer.answer if isinstance(answer, Again) else answer for answer in answers]
 

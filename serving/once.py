@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from features.asof import DAY
+from features.database import add_rows
 from serving.problems import Problem
 from serving.tables import ANSWERS
 
@@ -18,7 +19,6 @@ LONGEST = 200  # characters of a key
 _GIVEN = sa.select(ANSWERS.c.key, ANSWERS.c.request, ANSWERS.c.answer).where(
     ANSWERS.c.scope == sa.bindparam("scope"), ANSWERS.c.key.in_(sa.bindparam("keys", expanding=True))
 )
-_KEEP = ANSWERS.insert()
 
 
 def key_of(header: str | None) -> str | None:
@@ -64,9 +64,8 @@ class Given:
 
     def keep(self) -> None:
         """Keeps what was added: with what it did, or not at all. Keys of a month ago make room."""
-        if self._rows:
-            self._connection.execute(_KEEP, self._rows)
-            self._rows = []
+        add_rows(self._connection, ANSWERS, self._rows)
+        self._rows = []
 
 
 def given(connection: sa.Connection, scope: str, key: str, request: str) -> dict[str, Any] | None:

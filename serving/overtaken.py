@@ -1,6 +1,6 @@
 """What has overtaken a decision: a newer one about the same lot, or a containment that holds the lot since.
 
-The lot is not released by it any more, whatever it said. `DECIDED` names a lot by a hash: what a call calls a lot may
+The lot is not released by it any more, whatever it said. `NEWEST` names a lot by a hash: what a call calls a lot may
 be longer than an index of PostgreSQL takes, and hold characters that no database does.
 """
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from features.asked import ask
 from features.containment import Scope, held
+from features.database import add_rows
 from features.histories import Histories
 from features.site import Site
 from serving.answers import Answer, Call, judgements_of, read_lots
@@ -20,30 +21,29 @@ from serving.containments import open_scopes
 from serving.loaded import Loaded
 from serving.pending import about, pending
 from serving.problems import Problem
-from serving.tables import DECIDED, FOLLOWED
+from serving.tables import FOLLOWED, NEWEST
 
 _TRACED = ("lots", "genealogy", "supplier_lots")
 """What containments look at."""
-_ADD = DECIDED.insert()
 _FAILED = sa.select(sa.func.max(FOLLOWED.c.failed)).where(FOLLOWED.c.lot_id == sa.bindparam("about"))
-_NEWEST = sa.select(sa.func.max(DECIDED.c.decision)).where(DECIDED.c.lot == sa.bindparam("about"))
+_NEWEST = sa.select(NEWEST.c.decision).where(NEWEST.c.lot == sa.bindparam("about"))
 
 
-def keep_decided(connection: sa.Connection, answers: Sequence[Answer]) -> None:
-    """Notes which lots new decisions are about, in their transaction and with one statement."""
-    rows = [
-        {"lot": _lot(name), "decision": int(answer["audit_id"])}
+def keep_newest(connection: sa.Connection, answers: Sequence[Answer]) -> None:
+    """Notes which lots new decisions are about, in their transaction; `answers` in the order of their audit ids."""
+    newest = {
+        _lot(result["lot_id"]): int(answer["audit_id"])
         for answer in answers
-        for name in {result["lot_id"] for result in answer["results"]}
-        if name is not None
-    ]
-    if rows:
-        connection.execute(_ADD, rows)
+        for result in answer["results"]
+        if result["lot_id"] is not None
+    }
+    rows = [{"lot": lot, "decision": decision} for lot, decision in newest.items()]
+    add_rows(connection, NEWEST, rows, replacing=True)
 
 
 def check_newest(connection: sa.Connection, lot_id: str, since: Entry) -> None:
     """Problem `not_decided` where the gate decided about the lot after the entry `since`."""
-    newest = connection.execute(_NEWEST, {"about": _lot(lot_id)}).scalar_one()
+    newest = connection.execute(_NEWEST, {"about": _lot(lot_id)}).scalar_one_or_none()
     if newest is not None and newest > since.seq:
         raise Problem(
             "not_decided",

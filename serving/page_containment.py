@@ -63,6 +63,7 @@ def containment_pages(source: Source) -> APIRouter:
             sent: dict[str, Any] = {name: asked[name] for name in ("supplier_lot", "return") if asked[name]}
             lots = [lot.strip() for lot in form.get("lots", "").splitlines() if lot.strip()]
             sent |= {"lots": lots} if lots else {}
+            sent |= {"expected": True} if form.get("expected") else {}
             await _done(source.suspicion.open, sent | {"reason": form.get("reason")}, request)
         except Problem as fault:
             return await page(request, asked, fault=fault)

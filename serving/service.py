@@ -24,6 +24,7 @@ from features.warnings import CODES
 from serving.answers import Answer, Call, answer
 from serving.arriving import Arriving
 from serving.bodies import read_call
+from serving.checkpoints import Checkpoints
 from serving.followed import Followed
 from serving.gate import Gate
 from serving.known_keys import KnownKeys
@@ -59,6 +60,7 @@ class Service:
         self._policy = Policy.of(site)
         self.log = ScoreLog(site.database_url, spill=spill_folder(site.state_dir))
         self.engine: sa.Engine = open_database(site.database_url)
+        self._checkpoints = Checkpoints(self.engine)
         self.arriving = Arriving(site, self.engine, histories=lambda: self.loaded.histories)
         self.keys, self.sessions = KnownKeys(site, self.engine), Sessions(site.state_dir)
         self._follower = Follower(site, told=metrics.told, looked=lambda: metrics.looked(self.log))
@@ -87,6 +89,7 @@ class Service:
         self.log.start()
         self._follower.start()
         self._shadow.start()
+        self._checkpoints.start()
 
     async def wait(self, seconds: float) -> None:
         """Returns when there is something to score with, at the latest after `seconds`."""
@@ -103,6 +106,7 @@ class Service:
         self._follower.close()
         self.keys.close()
         self.log.close()
+        self._checkpoints.close()
         self.engine.dispose()
 
     @property

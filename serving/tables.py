@@ -79,11 +79,11 @@ FOLLOWED = sa.Table(
     sa.Index("followed_of_lot", "lot_id"),
 )
 """What became of decisions that were overridden or carried out; the audit log has how it came so."""
-DECIDED = sa.Table(
-    "decided",
+NEWEST = sa.Table(
+    "newest",
     METADATA,
     sa.Column("lot", sa.LargeBinary, primary_key=True),  # the first 16 bytes of the sha256 of its id
-    sa.Column("decision", sa.BigInteger, primary_key=True, autoincrement=False),  # seq of its entry
+    sa.Column("decision", sa.BigInteger, nullable=False),  # seq of its entry
     sqlite_with_rowid=False,
 )
-"""Which decisions are about a lot, so that the newest is found without reading the audit log."""
+"""The newest decision about each lot, so that it is found without reading the audit log."""

@@ -114,6 +114,7 @@ CONTAINMENT_WORDS = {
     "contained.closed": Text("Closed containments", "已结束的围堵"),
     "contained.number": Text("Containment {number}", "围堵 {number}"),
     "contained.supplier_lot": Text("supplier lot {name}", "来料批 {name}"),
+    "contained.expected": Text("supplier lot {name}, not there when it was opened", "来料批 {name}（开启时尚未到货）"),
     "contained.return": Text("return {name}", "退货单 {name}"),
     "contained.lots": Text("{name} lots", "{name} 个批次"),
     "contained.lots.one": Text("lot {name}", "批次 {name}"),
@@ -125,6 +126,12 @@ CONTAINMENT_WORDS = {
     "contained.held.one": Text("holds 1 lot", "围堵 1 批"),
     "contained.unknown": Text("The containments cannot be read now", "暂时无法读取围堵记录"),
     "contain.open_this": Text("Contain these lots", "围堵这些批次"),
+    "contain.expected": Text("Contain {name} before it comes", "在 {name} 到货前围堵"),
+    "contain.expected.effect": Text(
+        "No lot that takes it will ship, from the first moment that a row names it. Your name, the time and the reason "
+        "are recorded.",
+        "一旦有记录登记该来料批，使用它的批次都不能放行。操作人、时间和原因会被记录。",
+    ),
     "contain.open_lots": Text("Contain lots by name", "按批号围堵"),
     "contain.lot_ids": Text("Lot ids, one a line", "批号，每行一个"),
     "contain.reason": Text("Reason", "原因"),

@@ -130,7 +130,7 @@ def counted(
     settled = history.outcomes(kinds).before(code, as_of, windows, without=without)
     counts = [(layout.priors["fail"], settled[..., 1], settled[..., 0])]
     if "return" in layout.priors:
-        total = history.exposure(kinds).before(code, as_of, (*windows, None), without=without)
+        total = history.exposure(kinds, code, as_of, (*windows, None), without=without)
         inside, units = total[:-1], total[-1, :, :, 0]
         start = hours(as_of - np.array(windows)[:, None])[:, None]
         exposed = units * (hours(as_of) - start) + inside[..., 0] * start - inside[..., 1]
@@ -175,7 +175,7 @@ def priors(histories: Histories, layout: Layout) -> dict[str, Prior]:
             lots, failed = settled[0, 0].tolist()
             chosen["fail"] = Prior((failed + 0.5) / (lots + 1), fail)
         if "returns" in layout.tables:
-            units = history.exposure(kinds).before(code, until)[0]
+            units = history.exposure(kinds, code, until)[0]
             exposed = np.maximum(hours(layout.until) * units[..., 0] - units[..., 1], 0)
             for entity, back, exposure in zip(kinds, units[..., 2], exposed, strict=True):
                 returned[entity] = rate_strength(back, exposure)

@@ -48,7 +48,7 @@ def build(asked: Asked, histories: Histories, layout: Layout) -> dict[str, Array
     wider = Rates(*(rates[:, [product]] for rates in rates_of_lots(asked, histories, layout)))
     counts = counted(history, layout, ITSELF, lot, asked.as_of, (RECENT, YEAR), without=None)
     rates = leaning(counts, ITSELF, towards=wider)
-    total = history.exposure(ITSELF).before(lot, asked.as_of, (RECENT, None))[:, 0]
+    total = history.exposure(ITSELF, lot, asked.as_of, (RECENT, None))[:, 0]
     ever = np.maximum(total[1, :, 0] + total[1, :, 2], 1)
     out = {
         "own_age_days": (asked.as_of - asked.judged_first) / DAY,

@@ -1,11 +1,14 @@
 """The service's database on both servers: opened, brought up to date, and its faults."""
 
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,12 +17,22 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from features.catalogue import SEGMENTS
-from features.database import METADATA, check_writable, database_name, open_database, reached, writing
+from features.database import (
+    METADATA,
+    add_rows,
+    check_writable,
+    database_name,
+    open_database,
+    reached,
+    writing,
+)
 from features.errors import DatabaseUnreachable, LotRiskError, SettingsError
+from serving.checkpoints import EVERY, Checkpoints
 from serving.migrate import migrate
 from serving.once import Given
 from serving.score_rows import SCORES
-from serving.tables import AUDIT
+from serving.tables import AUDIT, KEYS, NEWEST
+from tests.serving.live import eventually
 from tests.serving.unsteady import postgres_schema
 
 
@@ -79,6 +92,28 @@ def test_rows_of_before_propensity_stay_and_theirs_is_not_known(url: str, engine
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
 
 
+def test_of_decisions_kept_one_by_one_the_newest_of_each_lot_stays(url: str, engine: sa.Engine) -> None:
+    migrate(url, to="0003")
+    with engine.begin() as connection:
+        old = sa.table("decided", sa.column("lot", sa.LargeBinary), sa.column("decision"))
+        for lot, decision in ((b"a", 3), (b"b", 5), (b"a", 7)):
+            connection.execute(old.insert().values(lot=lot, decision=decision))
+    migrate(url)
+    with engine.connect() as connection:
+        asked = sa.select(NEWEST.c.lot, NEWEST.c.decision).order_by(NEWEST.c.lot)
+        assert connection.execute(asked).all() == [(b"a", 7), (b"b", 5)]
+
+
+def test_rows_take_the_place_of_others_where_they_may(url: str, engine: sa.Engine) -> None:
+    migrate(url)
+    with writing(engine) as connection:
+        add_rows(connection, NEWEST, [{"lot": b"a", "decision": 1}, {"lot": b"b", "decision": 2}], replacing=True)
+        add_rows(connection, NEWEST, [{"lot": b"a", "decision": 3}], replacing=True)
+        assert dict(connection.execute(sa.select(NEWEST.c.lot, NEWEST.c.decision)).all()) == {b"a": 3, b"b": 2}
+    with pytest.raises(DatabaseUnreachable), writing(engine) as connection:
+        add_rows(connection, NEWEST, [{"lot": b"a", "decision": 4}])
+
+
 def test_four_processes_migrate_at_once(url: str, engine: sa.Engine) -> None:
     start = f"from serving.migrate import migrate\ninput()\nmigrate({url!r})"
     started = [
@@ -98,7 +133,7 @@ def test_a_database_of_a_newer_version_is_refused(url: str, engine: sa.Engine) -
     migrate(url)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(LotRiskError, match="is at revision 9999 and this lot-risk knows up to 0003: a newer one"):
+    with pytest.raises(LotRiskError, match="is at revision 9999 and this lot-risk knows up to 0004: a newer one"):
         migrate(url)
 
 
@@ -128,6 +163,33 @@ def test_sqlite_writes_ahead_and_to_the_disk(tmp_path: Path) -> None:
     with engine.connect() as connection:
         asked = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked] == ["wal", 2, 1, 2000]
+    engine.dispose()
+
+
+def alone(file: Path, tmp_path: Path) -> list[int]:
+    """What a database's file holds by itself, without its log."""
+    copied = Path(shutil.copy(file, tmp_path / f"copy of {file.name}"))
+    with closing(sqlite3.connect(copied)) as connection:
+        return [seq for (seq,) in connection.execute("SELECT decision FROM newest ORDER BY decision")]
+
+
+def test_a_log_is_written_into_its_file_though_nobody_commits_any_more(tmp_path: Path) -> None:
+    file = tmp_path / "lotrisk.db"
+    migrate(f"sqlite:///{file}")
+    engine = open_database(f"sqlite:///{file}")
+    with writing(engine) as connection:
+        add_rows(connection, NEWEST, [{"lot": b"a", "decision": 1}])
+    assert alone(file, tmp_path) == []
+    checkpoints = Checkpoints(engine)
+    checkpoints.start()
+    eventually(lambda: alone(file, tmp_path) == [1], "the row in the file")
+    file.rename(tmp_path / "away.db")
+    time.sleep(3 * EVERY)
+    (tmp_path / "away.db").rename(file)
+    with writing(engine) as connection:
+        add_rows(connection, NEWEST, [{"lot": b"b", "decision": 2}])
+    eventually(lambda: alone(file, tmp_path) == [1, 2], "both rows in the file")
+    checkpoints.close()
     engine.dispose()
 
 
@@ -285,6 +347,22 @@ def test_the_audit_log_is_only_added_to(url: str, engine: sa.Engine) -> None:
     for change in (AUDIT.update().values(actor="you"), AUDIT.delete()):
         with pytest.raises(DatabaseUnreachable, match="the audit log is only added to"), writing(engine) as connection:
             connection.execute(change)
+
+
+def test_added_rows_are_there_as_they_were_given(url: str, engine: sa.Engine) -> None:
+    migrate(url)
+    rows = [
+        {"id": f"k{number}", "name": "a %s, a \" and a '", "role": "line", "hash": "x", "created_at": number << 40}
+        | {"expires_at": None if number % 2 else number, "calls_per_second": number / 3 or None}
+        for number in range(100)
+    ]
+    with writing(engine) as connection:
+        add_rows(connection, KEYS, rows)
+        add_rows(connection, KEYS, [])
+    with engine.connect() as connection:
+        asked = sa.select(*(KEYS.c[name] for name in rows[0])).order_by(KEYS.c.created_at)
+        assert [dict(row) for row in connection.execute(asked).mappings()] == rows
+        assert set(connection.execute(sa.select(KEYS.c.revoked_at)).scalars()) == {None}
 
 
 def test_one_writes_at_a_time_and_a_fault_leaves_nothing(url: str, engine: sa.Engine) -> None:

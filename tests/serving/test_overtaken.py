@@ -16,10 +16,10 @@ from features.held import rows_of_lot
 from serving.audit_check import check_audit
 from serving.containing import closed, opened
 from serving.gate_calls import Once
-from serving.overtaken import keep_decided
+from serving.overtaken import keep_newest
 from serving.pending import MOST
 from serving.problems import Problem
-from serving.tables import DECIDED
+from serving.tables import NEWEST
 from tests.serving.fitted import copied
 from tests.serving.gate_desk import NOW, Row
 from tests.serving.test_gate import ADMIN, LOT, QUALITY, Counter, counter_over, with_authority
@@ -258,15 +258,15 @@ def test_no_name_of_a_lot_keeps_a_decision_from_being_recorded(counter: Counter)
     answer = counter.ask({"lots": names})
     assert [result["decision"] for result in answer["results"]] == ["cannot_assess"] * 5
     with counter.service.engine.connect() as connection:
-        assert connection.execute(sa.select(sa.func.count()).select_from(DECIDED)).scalar_one() == 3
+        assert connection.execute(sa.select(sa.func.count()).select_from(NEWEST)).scalar_one() == 3
 
 
 def test_the_lots_of_many_decisions_are_noted_by_one_statement(counter: Counter) -> None:
     asked = list[str]()
     with writing(counter.service.engine) as connection:
         sa.event.listen(connection, "before_cursor_execute", lambda *said: asked.append(said[2]))
-        results = [{"lot_id": f"L{number}"} for number in range(64)]
-        keep_decided(connection, [{"audit_id": str(seq), "results": results} for seq in (7, 8)])
+        results = [{"lot_id": f"L{number}"} for number in range(32)]
+        keep_newest(connection, [{"audit_id": str(seq), "results": results} for seq in (7, 8)])
         assert len(asked) == 1
-        keep_decided(connection, [{"audit_id": "9", "results": [{"lot_id": None}]}])
+        keep_newest(connection, [{"audit_id": "9", "results": [{"lot_id": None}]}])
         assert len(asked) == 1
