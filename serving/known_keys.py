@@ -1,7 +1,7 @@
 """The keys that a worker knows: read from the database about every second, in a thread of its own.
 
 With the database gone what was known goes on to hold; the file `serving/keys.json` in `state_dir` has it for a start
-without one. It holds hashes, never secrets.
+without one, also that there are none. It holds hashes, never secrets. Where neither can be read nobody may ask.
 """
 
 import json
@@ -18,8 +18,9 @@ import sqlalchemy as sa
 
 from features.asof import MINUTE, before, within
 from features.database import open_database, reached, writing
-from features.errors import DatabaseUnreachable, SettingsError
+from features.errors import DatabaseUnreachable, LotRiskError, SettingsError
 from features.site import Site
+from serving.migrate import migrate
 from serving.tables import AUDIT, KEYS
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,8 @@ Keys = Mapping[str, Known]
 
 
 class KnownKeys:
-    """`now`: the keys by id, those that no longer hold too. `lost`: what says that there were some where there is none
-    now, "": none was ever made here.
+    """`now`: the keys by id, those that no longer hold too. `lost`: why there may have been some though none is known,
+    "": none was ever made here.
     """
 
     def __init__(self, site: Site, engine: sa.Engine) -> None:
@@ -67,12 +68,17 @@ class KnownKeys:
 
     @property
     def made(self) -> bool:
-        """Whether a key was ever made here: then nobody may do anything without one."""
+        """Whether a key was ever made here, or may have been: then nobody may do anything without one."""
         return bool(self.now) or bool(self.lost)
 
     def start(self) -> None:
         """What is known before the first request is."""
-        self.now = mirrored(self._site.state_dir)
+        with suppress(LotRiskError):  # the score log tries again, and says why not
+            migrate(self._site.database_url)
+        found = mirrored(self._site.state_dir)
+        if found is None:
+            self.lost = f"neither the database nor {FILE} says which keys there are; wait for the database"
+        self.now = found or {}
         self.look()
         self._thread.start()
 
@@ -142,7 +148,7 @@ def usable_keys(site: Site, now: int) -> int:
     try:
         found = read_keys(engine)
     except DatabaseUnreachable:
-        found = mirrored(site.state_dir)
+        found = mirrored(site.state_dir) or {}
     finally:
         engine.dispose()
     return sum(key.usable(now) for key in found.values())
@@ -176,16 +182,16 @@ def check_keys_there(site: Site) -> None:
         raise SettingsError(f"{site.name}: {lost}")
 
 
-def mirrored(state_dir: Path) -> Keys:
-    """What the file says; nothing where there is none, or it does not read."""
+def mirrored(state_dir: Path) -> Keys | None:
+    """What the file says; None where there is none, or it does not read."""
     try:
         said = json.loads((state_dir / FILE).read_text(encoding="utf-8"))
         return {one["id"]: Known(**{name: one[name] for name in _FIELDS}) for one in said}
     except FileNotFoundError:
-        return {}
+        return None
     except (OSError, ValueError, LookupError, TypeError) as fault:
         log.warning("%s does not read (%s); no key is known until the database answers", state_dir / FILE, fault)
-        return {}
+        return None
 
 
 def mirror(state_dir: Path, keys: Keys) -> None:
@@ -195,8 +201,6 @@ def mirror(state_dir: Path, keys: Keys) -> None:
     with suppress(OSError):
         if path.read_text(encoding="utf-8") == text:
             return
-    if not keys and not path.exists():
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(prefix=".new-", suffix=".json", dir=path.parent)  # mode 0600
     try:

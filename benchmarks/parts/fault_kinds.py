@@ -40,12 +40,10 @@ def nothing(_: Place) -> Iterator[None]:
 
 @contextmanager
 def registry_gone(place: Place) -> Iterator[None]:
-    """The registry's address refuses all along; a file that lay there is moved away."""
-    file = place.site.state_dir / "mlflow.db"
-    file.touch()
-    file.rename(file.with_name("away.db"))
+    """MLflow's server is killed, and started again."""
+    place.registered.kill()
     yield
-    file.with_name("away.db").rename(file)
+    place.registered.start()
 
 
 @contextmanager
@@ -187,7 +185,7 @@ def follows(place: Place) -> bool:
 
 KINDS = (
     Kind("none", nothing, at_once=True),
-    Kind("registry gone", registry_gone, service="registry"),
+    Kind("registry gone", registry_gone, nothing_published_as_failing, lasts=45.0, service="registry"),
     Kind("source database gone", source_gone, nothing_published_as_failing),
     Kind("own database gone", database_gone, nothing_published_as_failing, lasts=60.0),
     Kind("database gone, killed", database_gone_and_killed, two_workers_and_a_keeper, lasts=15.0),

@@ -11,7 +11,6 @@ found, this fails.
 import argparse
 import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ import httpx
 from fault_checks import Checks, Found
 from fault_client import Exchange, Plan, drive, read_exchanges
 from fault_kinds import KINDS, Kind, clock_file
-from fault_site import Place, made_place, small_disk
+from fault_site import Place, Registry, made_place, small_disk
 
 from features.card import iso
 from serving.audit_check import check_audit
@@ -76,7 +75,14 @@ def main() -> None:
 def place_of(service: str, folder: Path, database: str) -> Iterator[Place]:
     if service != "small disk":
         with made_place(folder / "site", database=database) as place:
-            yield place
+            if service == "registry":
+                place.registry = Registry(folder / "registry")
+                place.registry.start()
+            try:
+                yield place
+            finally:
+                if place.registry is not None:
+                    place.registry.kill()
         return
     with small_disk(folder / "site", megabytes=SMALL) as mounted:
         print(
@@ -88,9 +94,7 @@ def place_of(service: str, folder: Path, database: str) -> Iterator[Place]:
 
 def environment_of(service: str, place: Place) -> Mapping[str, str] | None:
     if service == "registry":
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            return os.environ | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{found.getsockname()[1]}"}
+        return os.environ | {"MLFLOW_TRACKING_URI": place.registered.url}
     if service != "faketime":
         return os.environ
     if not FAKETIME.exists():

@@ -1,24 +1,29 @@
 """A small factory to break: a table in a database of its own, three versions of a model, and the service over it."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time_ns
 from typing import Any
 
+import httpx
 import pandas as pd
 import sqlalchemy as sa
+from service_process import free_port
 
 from features.asof import DAY
 from features.reading import read_histories
 from features.site import Site, read_site
 from tests.serving.fitted import fit, other_version
-from tests.serving.live import Live
+from tests.serving.live import Live, eventually
 from tests.serving.unsteady import Line, postgres_schema
 from training.factory import make_factory
 
@@ -43,6 +48,44 @@ query = "select * from {table}"
 """
 
 
+class Registry:
+    """MLflow's server of its own, over a folder; the keeper asks it every half minute."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder, free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self._folder.mkdir(exist_ok=True)
+        store = ["--backend-store-uri", f"sqlite:///{self._folder / 'mlflow.db'}"]
+        command = [sys.executable, "-m", "mlflow", "server", *store, "--port", str(self._port), "--workers", "1"]
+        found = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # uvicorn, by name
+        with (self._folder / "server.log").open("ab") as told:
+            self._process = subprocess.Popen(
+                command, env=os.environ | {"PATH": found}, stdout=told, stderr=told, start_new_session=True
+            )
+        eventually(self._answers, f"{self.url} answers; see {told.name}", seconds=90)
+
+    def kill(self) -> None:
+        """It and the processes that it has started, at once."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=5, trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
 @dataclass
 class Place:
     """What is served, and the ends by which it is broken. `line`: to the service's own database, `mes`: to the source;
@@ -57,6 +100,7 @@ class Place:
     line: Line | None = None
     mes: Line | None = None
     live: Live | None = None
+    registry: Registry | None = None
     versions: list[str] = field(default_factory=lambda: ["1"])
     """That have been champion."""
 
@@ -65,6 +109,12 @@ class Place:
         if self.live is None:
             raise SystemExit("nothing is served")
         return self.live
+
+    @property
+    def registered(self) -> Registry:
+        if self.registry is None:
+            raise SystemExit("there is no server of a registry")
+        return self.registry
 
     @property
     def database(self) -> Path:

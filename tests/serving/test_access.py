@@ -367,6 +367,25 @@ def test_what_was_known_goes_on_to_hold_with_the_database_gone(site: Site, engin
     assert all(text.rpartition("_")[2] not in file.read_text() for text in texts.values())
 
 
+def test_where_nothing_says_which_keys_there_are_nobody_may_ask(site: Site, engine: sa.Engine) -> None:
+    database = site.state_dir / "lotrisk.db"
+    database.rename(site.state_dir / "away.db")
+    keys = KnownKeys(site, engine)
+    keys.start()
+    keys.close()
+    door = Door(keys, Sessions(site.state_dir), create_app(site.folder), Limits(1000, share=1), [], {})
+    answer = door.knock("GET", "/v1/lots", client="127.0.0.1")
+    assert (answer.status_code, code(answer)) == (401, "no_key") and "wait for the database" in answer.text
+    (site.state_dir / "away.db").rename(database)
+    keys.look()
+    assert code(door.knock("GET", "/v1/lots", client="127.0.0.1")) == "not_found"  # let in
+    database.rename(site.state_dir / "away.db")
+    again = KnownKeys(site, engine)  # by now the file says that there are none
+    again.start()
+    again.close()
+    assert not again.made
+
+
 @pytest.mark.parametrize("server", ["sqlite", "postgresql"])
 def test_a_service_whose_keys_were_removed_is_open_to_nobody(server: str, site: Site) -> None:
     with postgres_schema() if server == "postgresql" else nullcontext(site.database_url) as url:

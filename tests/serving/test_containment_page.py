@@ -135,6 +135,9 @@ class Desk:
         held = {"lots": 31, "in_house": 12, "listed": 0, "uses": 20, "cannot_exclude": 11}
         return {
             "containments": [
+                one
+                | still
+                | {"id": 4, "state": "open", "about": {"supplier_lot": "SL-90", "expected": True}, "held": None},
                 one | still | {"id": 3, "state": "open", "about": {"supplier_lot": "SL-77"}, "held": held},
                 one | still | {"id": 2, "state": "open", "about": {"lots": 1}, "lots": ["L-9"], "held": None},
                 one | over | {"id": 1, "state": "closed", "about": {"return": "R-1"}, "held": None},
@@ -267,6 +270,22 @@ def test_a_containment_is_opened_and_closed_with_a_reason_and_without_a_script(b
     browser.find_element(By.ID, "why-3").send_keys("nothing found\n")
     WebDriverWait(browser, 10).until(lambda _: served.house.suspicion.closed)
     assert served.house.suspicion.closed == [("3", {"reason": "nothing found"}, "Ana")]
+
+
+def test_a_supplier_lot_that_nobody_knows_is_contained_before_it_comes(browser: Chrome, served: Served) -> None:
+    browser.get(f"{served.at}/containment?supplier_lot=nobody")
+    assert "Contain nobody before it comes" in text(browser, "#h-expected")
+    browser.find_element(By.ID, "why-expected").send_keys("recalled by its maker\n")
+    WebDriverWait(browser, 10).until(lambda _: served.house.suspicion.opened)
+    sent = {"supplier_lot": "nobody", "expected": True, "reason": "recalled by its maker"}
+    assert served.house.suspicion.opened == [(sent, "Ana", None)]
+    served.house.suspicion.refused = "invalid_request"
+    answer = post(served, "/containment/open", supplier_lot="nobody", expected="1", reason="a word")
+    assert 'id="why-expected" name="reason" value="a word"' in answer.text
+    assert "supplier lot SL-90, not there when it was opened" in text(browser, "[aria-labelledby=c-4]")
+    served.house.role = "planner"
+    browser.get(f"{served.at}/containment?supplier_lot=nobody")
+    assert browser.find_elements(By.ID, "h-expected") == []
 
 
 def test_open_containments_are_listed_with_who_when_and_why(browser: Chrome, served: Served) -> None:

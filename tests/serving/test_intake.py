@@ -84,6 +84,9 @@ def test_only_what_was_made_of_tables_that_are_the_same_is_taken_over(site: Site
     second = intake.look(now)
     assert second is not None and second.histories["lots"] is first["lots"]
     assert "lots" in second.histories._made and "units by lot" not in second.histories._made
+    went = {key for key in first._made if key[0] == "shipped"}
+    assert went and all(second.histories._made[key] is first._made[key] for key in went)
+    assert not [key for key in second.histories._made if key[0] == "came back"]
     stranger = replace(first["lots"])
     other = Histories({**first.tables, "lots": stranger}, first.ids)
     other.take_over(first)
