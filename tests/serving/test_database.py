@@ -20,6 +20,7 @@ from features.catalogue import SEGMENTS
 from features.database import (
     METADATA,
     add_rows,
+    check_open,
     check_writable,
     database_name,
     open_database,
@@ -278,6 +279,29 @@ def test_a_server_that_never_answers_is_given_up_within_seconds() -> None:
         engine = open_database(f"postgresql+psycopg://me@127.0.0.1:{mute.getsockname()[1]}/x")
         with pytest.raises(DatabaseUnreachable, match="timeout"):
             check_writable(engine, "scores")
+
+
+def test_connections_that_the_server_has_closed_are_not_used_again() -> None:
+    with postgres_schema() as url:
+        engine, other = open_database(url), open_database(url)
+
+        def stop() -> int:
+            """Ends the server's process behind the connection that lies in the pool; returns whose it was."""
+            with engine.connect() as connection:
+                pid = connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one()
+            with other.connect() as connection:
+                connection.execute(sa.select(sa.func.pg_terminate_backend(pid, 5000)))
+            return int(pid)
+
+        before = stop()
+        with engine.connect() as connection:
+            assert connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one() != before
+        stop()
+        sa.event.remove(engine, "checkout", check_open)
+        with pytest.raises(sa.exc.OperationalError), engine.connect() as connection:
+            connection.execute(sa.select(1))
+        engine.dispose()
+        other.dispose()
 
 
 def test_a_statement_does_not_run_for_minutes() -> None:
