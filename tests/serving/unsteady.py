@@ -78,6 +78,8 @@ class Line:
             except OSError:
                 return
             server = socket.create_connection(("127.0.0.1", 5432))
+            for end in (client, server):  # else each small message waits 40 ms for the one before to be acknowledged
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open |= {client, server}
             for ends in ((client, server, True), (server, client, False)):
                 threading.Thread(target=self._carry, args=ends, daemon=True).start()
