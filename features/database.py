@@ -191,8 +191,9 @@ def opened(url: URL, *, mode: str, busy: float) -> sa.Engine:
         # millisecond, five times a second.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        # The commit at which this many pages wait writes them into the file: with 500,000 decisions 14 ms at the usual
-        # 1,000, 70 at 8,000. `serving.checkpoints` does so before: at 1,100 decisions a second 1,200 to 3,800 wait.
+        # The commit at which the log has this many pages writes those that wait into the file: with 500,000 decisions
+        # 14 ms at the usual 1,000, 70 at 8,000. `serving.checkpoints` does so before: at 1,100 decisions a second the
+        # log has 1,200 to 3,800.
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         record.info["file"] = _identity(file)
 

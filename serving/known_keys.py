@@ -69,16 +69,17 @@ class KnownKeys:
     @property
     def made(self) -> bool:
         """Whether a key was ever made here, or may have been: then nobody may do anything without one."""
-        return bool(self.now) or bool(self.lost)
+        lost = self.lost  # first: `look` empties it after it has filled `now`
+        return bool(lost) or bool(self.now)
 
     def start(self) -> None:
         """What is known before the first request is."""
-        with suppress(LotRiskError):  # the score log tries again, and says why not
-            migrate(self._site.database_url)
         found = mirrored(self._site.state_dir)
         if found is None:
             self.lost = f"neither the database nor {FILE} says which keys there are; wait for the database"
         self.now = found or {}
+        with suppress(LotRiskError, OSError):  # the score log tries again, and says why not
+            migrate(self._site.database_url)
         self.look()
         self._thread.start()
 

@@ -40,9 +40,11 @@ def nothing(_: Place) -> Iterator[None]:
 
 @contextmanager
 def registry_gone(place: Place) -> Iterator[None]:
-    """MLflow's server is killed, and started again."""
+    """MLflow's server is killed, and started again; the keeper has to have missed it."""
     place.registered.kill()
     yield
+    if nothing_published_as_failing(place):
+        raise SystemExit("nobody asked the registry while it was gone")
     place.registered.start()
 
 

@@ -386,6 +386,41 @@ def test_where_nothing_says_which_keys_there_are_nobody_may_ask(site: Site, engi
     assert not again.made
 
 
+def test_keys_that_become_known_while_somebody_asks_let_nobody_in(site: Site, engine: sa.Engine) -> None:
+    class Turning(KnownKeys):
+        """Whatever is looked at first, all of `look` happens right after it."""
+
+        turned = False
+
+        def __getattribute__(self, name: str) -> Any:
+            found = super().__getattribute__(name)
+            if name in ("now", "lost") and not self.turned:
+                self.turned = True
+                self.now, self.lost = with_keys_known, ""
+            return found
+
+    with_keys(engine)
+    with_keys_known = read_keys(engine)
+    keys = Turning(site, engine)
+    keys.turned = True
+    keys.now, keys.lost, keys.turned = {}, "wait for the database", False
+    assert keys.made
+    assert keys.made
+
+
+def test_a_folder_that_may_not_be_looked_into_keeps_no_worker_from_starting(
+    site: Site, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(url: str) -> None:
+        raise PermissionError(13, "Permission denied", url)
+
+    monkeypatch.setattr("serving.known_keys.migrate", refused)
+    keys = KnownKeys(site, engine)
+    keys.start()
+    keys.close()
+    assert not keys.made  # the database itself answers
+
+
 @pytest.mark.parametrize("server", ["sqlite", "postgresql"])
 def test_a_service_whose_keys_were_removed_is_open_to_nobody(server: str, site: Site) -> None:
     with postgres_schema() if server == "postgresql" else nullcontext(site.database_url) as url:

@@ -105,6 +105,31 @@ def test_of_decisions_kept_one_by_one_the_newest_of_each_lot_stays(url: str, eng
         assert connection.execute(asked).all() == [(b"a", 7), (b"b", 5)]
 
 
+def test_what_a_worker_of_before_is_deciding_is_not_lost_with_the_table() -> None:
+    with postgres_schema() as url:
+        migrate(url, to="0003")
+        engine, other = open_database(url), open_database(url)
+        add = sa.table("decided", sa.column("lot", sa.LargeBinary), sa.column("decision")).insert()
+        with engine.begin() as connection:
+            connection.execute(add.values(lot=b"a", decision=3))
+        migrating = threading.Thread(target=migrate, args=(url,))
+        with writing(engine) as connection:
+            connection.execute(add.values(lot=b"a", decision=7))
+            migrating.start()
+
+            def waits() -> bool:
+                asked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'decided'::regclass"
+                with other.connect() as looking:
+                    return bool(looking.execute(sa.text(asked)).scalar_one())
+
+            eventually(waits, "the migration waits for the decision")
+        migrating.join()
+        with engine.connect() as connection:
+            assert connection.execute(sa.select(NEWEST.c.lot, NEWEST.c.decision)).all() == [(b"a", 7)]
+        engine.dispose()
+        other.dispose()
+
+
 def test_rows_take_the_place_of_others_where_they_may(url: str, engine: sa.Engine) -> None:
     migrate(url)
     with writing(engine) as connection:
