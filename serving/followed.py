@@ -235,11 +235,12 @@ def _check_fresh(result: Mapping[str, Any], now: int) -> None:
 
 
 def _check(decision: str, action: Any, found: int | None, *, passed: bool) -> None:
-    """Problem for an action that there is not, or that is less careful than what was decided."""
+    """Problem for an action that there is not, lacks its result, or is less careful than what was decided."""
     if action not in ACTIONS:
         raise Problem("invalid_request", f"action must be one of {', '.join(ACTIONS)}")
     if (action == "inspected") != (found is not None):
-        raise Problem("invalid_request", "an inspection has its result, found 0 or 1; nothing else has one")
+        why = f"that notes the lot as {action}: an inspection has its result, found 0 or 1; nothing else has one"
+        raise Problem("not_decided", why)
     less_careful = {RELEASE: (), INSPECT: () if passed else ("released",), HOLD: ("released",)}
     if action in less_careful.get(decision, ("released",)):
         raise Problem(

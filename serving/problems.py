@@ -26,7 +26,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "unknown_containment": (404, "The containment is not known"),
     "containment_closed": (409, "The containment is closed already"),
     "unknown_decision": (404, "The decision is not known"),
-    "not_decided": (409, "That is less careful than what was decided"),
+    "not_decided": (409, "That does not carry out what was decided, or is less careful"),
     "not_authorised": (403, "The site does not grant this role that authority"),
     "no_key": (401, "A key is needed"),
     "key_refused": (401, "The key is not one of this service"),

@@ -95,6 +95,8 @@ def test_an_older_decision_releases_nothing_once_the_gate_was_asked_again(counte
 
 def test_an_inspection_that_found_nothing_releases_by_the_newest_decision_alone(counter: Counter) -> None:
     first = counter.ask({"lot_id": LOT})["audit_id"]
+    for sent in ({"action": "inspected"}, {"action": "held", "found": 1}):  # by the document a body like any other
+        assert "an inspection has its result" in refused(counter, first, **sent)
     counter.carried_out(first, {"action": "inspected", "found": 0})
     second = counter.ask({"lot_id": LOT})["audit_id"]
     assert second in refused(counter, first)
