@@ -113,7 +113,6 @@ def test_every_link_leads_to_an_answer(served: Live) -> None:
         ("override", {"decision": "hold", "reason": "\u0019"}),
         ("carried_out", {"action": "inspected", "found": True}),
         ("carried_out", {"action": "inspected", "found": 0.5}),
-        ("carried_out", {"action": "inspected"}),
     ],
 )
 def test_what_follows_a_decision_is_held_to_its_shape(served: Live, what: str, body: dict[str, Any]) -> None:
