@@ -6,9 +6,10 @@ first; the audit log then has the call, all that the decision stands on, and the
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,7 +38,7 @@ from serving.loaded import Loaded
 from serving.metrics import Metrics
 from serving.once import Given
 from serving.overtaken import keep_newest
-from serving.pending import about, pending
+from serving.pending import about, apart, pending
 from serving.problems import Problem
 from serving.published import out_of_date
 from serving.score_log import ScoreLog
@@ -108,7 +109,13 @@ class Gate:
         return self._latest
 
     def _run(self, calls: Sequence[GateCall]) -> list[Any]:
-        """Answers, or what keeps each from one. What breaks one must not break the others."""
+        """Answers, or what keeps each from one. A call that brings rows is decided before those about the same lot."""
+        waiting = iter(calls)
+        sizes = apart([one.call for one in calls])
+        return [answer for size in sizes for answer in self._together(list(islice(waiting, size)))]
+
+    def _together(self, calls: Sequence[GateCall]) -> list[Any]:
+        """What breaks one must not break the others."""
         try:
             return self._decided(calls)
         except Problem as fault:
@@ -119,7 +126,7 @@ class Gate:
         except Exception as fault:
             if len(calls) == 1:
                 return [fault]
-            return [answer for call in calls for answer in self._run([call])]
+            return [answer for call in calls for answer in self._together([call])]
 
     def _decided(self, calls: Sequence[GateCall]) -> list[Any]:
         loaded, now = self._loaded(), self.now()
@@ -266,17 +273,24 @@ class Gate:
 
     def _tell(self, ground: Ground, decided: Decided, answers: Sequence[Any], now: int) -> None:
         """Metrics and the score log; a fault here takes nothing from what is recorded already."""
-        recorded = {place for place, answer in enumerate(answers) if isinstance(answer, dict)}
+        recorded = {place: answer for place, answer in enumerate(answers) if isinstance(answer, dict)}
         try:
             self._logged(ground, decided, recorded, now)
-            self._metrics.gated([result for place in recorded for result in answers[place]["results"]])
+            self._metrics.gated([result for answer in recorded.values() for result in answer["results"]])
         except Exception:  # of whatever kind: the decisions are in the audit log
-            log.exception("decisions %s could not be logged", [answers[place]["audit_id"] for place in recorded])
+            log.exception("decisions %s could not be logged", [answer["audit_id"] for answer in recorded.values()])
 
-    def _logged(self, ground: Ground, decided: Decided, calls: Collection[int], now: int) -> None:
-        """Into the score log, which the monitor reads; the audit log has it already, whatever becomes of this."""
+    def _logged(self, ground: Ground, decided: Decided, recorded: Mapping[int, Answer], now: int) -> None:
+        """Into the score log, which the monitor reads; the audit log has it already, whatever becomes of this.
+
+        Not the score of a record that contradicts what is kept: its lot was not decided by it.
+        """
         asked, said = decided.asked, decided.said
-        rows = [place for place, one in enumerate(asked) if one.call in calls]
+        rows = [
+            place
+            for place, one in enumerate(asked)
+            if one.call in recorded and "problem" not in recorded[one.call]["results"][one.place]
+        ]
         if said is None or not rows:
             return
         if self._log.put(to_log([asked[row].lot_id for row in rows], said, rows, now, source="gate")):

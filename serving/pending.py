@@ -3,15 +3,17 @@
 A line that sends a measurement and asks at once must not get an answer that has not seen it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from pydantic_core import from_json
 
 from features.arrivals import read_arrivals
 from features.catalogue import ARRIVALS
+from features.customers import customers_of
 from features.held import own_row
 from features.histories import Histories
 from serving.answers import Call
@@ -64,21 +66,41 @@ def about(rows: Pending, call: Call, histories: Histories, *, timezone: str, now
     """By lot of the call, the highest number of a row about it that the call itself does not tell."""
     found: dict[str, int] = {}
     for lot in call.lots if rows else ():
-        record = lot if isinstance(lot, Mapping) else None
-        own = record.get("lot") if record is not None else None
-        lot_id = lot if isinstance(lot, str) else _id(own.get("lot_id")) if isinstance(own, Mapping) else None
+        record, lot_id = lot if isinstance(lot, Mapping) else None, named(lot)
         if lot_id is None:
             continue
         told = set() if record is None else set(_versions(record, lot_id, timezone=timezone, now=now))
-        customer = _customer(own, lot_id, histories, now) if any(row.table == "customers" for row in rows) else None
+        ask = any(row.table == "customers" for row in rows)
+        customers = _customers(record, lot_id, histories, now) if ask else frozenset[str]()
         for row in rows:
-            if row.version not in told and _is_about(row, lot_id, record, customer, histories):
+            if row.version not in told and _is_about(row, lot_id, record, customers, histories):
                 found[lot_id] = max(found.get(lot_id, 0), row.id)
     return found
 
 
+def apart(calls: Iterable[Call]) -> list[int]:
+    """How many calls, in order, are decided at a time: none with an earlier one that tells a row about a lot of it."""
+    sizes: list[int] = []
+    told: set[str | None] = set()
+    for call in calls:
+        if not sizes or not told.isdisjoint(map(named, call.lots)):
+            sizes.append(0)
+            told = set()
+        sizes[-1] += 1
+        told |= {named(lot) for lot in call.lots if isinstance(lot, Mapping)} - {None}
+    return sizes
+
+
+def named(lot: Any) -> str | None:
+    """The id of a lot of a call; None: it says none."""
+    if isinstance(lot, str):
+        return lot
+    own = lot.get("lot") if isinstance(lot, Mapping) else None
+    return _id(own.get("lot_id")) if isinstance(own, Mapping) else None
+
+
 def _is_about(
-    row: Row, lot_id: str, record: Mapping[str, Any] | None, customer: str | None, histories: Histories
+    row: Row, lot_id: str, record: Mapping[str, Any] | None, customers: Collection[str], histories: Histories
 ) -> bool:
     of = _ABOUT[row.table]
     if not row.about:
@@ -86,7 +108,7 @@ def _is_about(
     if of == "lot_id":
         return row.about == lot_id
     if of == "customer_id":
-        return row.about == customer
+        return row.about in customers
     uses = () if record is None else record.get("genealogy") or ()
     named = any(isinstance(use, Mapping) and _id(use.get("supplier_lot_id")) == row.about for use in uses)
     return named or lot_id in lots_with(histories, row.about)
@@ -97,11 +119,13 @@ def _id(said: Any) -> str | None:
     return str(said) if isinstance(said, str | int) and not isinstance(said, bool) else None
 
 
-def _customer(own: Any, lot_id: str, histories: Histories, now: int) -> str | None:
-    if isinstance(own, Mapping) and (customer := _id(own.get("customer_id"))) is not None:
-        return customer
-    held = own_row(histories, histories.ids["lot"].code(lot_id), now)
-    return None if held is None else held.get("customer_id")
+def _customers(record: Mapping[str, Any] | None, lot_id: str, histories: Histories, now: int) -> set[str]:
+    """Those that the rule `customer_hold` looks at: of its record, of its row, of its shipments."""
+    lot = histories.ids["lot"].code(lot_id)
+    own = {} if record is None else record["lot"]
+    found = {_id(row.get("customer_id")) for row in (own, own_row(histories, lot, now) or {})} - {None}
+    _, shipped = customers_of(histories, np.array([lot]), np.array([-1]), np.array([now]))
+    return {str(name) for name in found} | set(histories.ids["customer"].decode(shipped))
 
 
 def _versions(record: Mapping[str, Any], lot_id: str, *, timezone: str, now: int) -> Iterable[bytes]:

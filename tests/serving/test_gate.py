@@ -282,13 +282,18 @@ def test_a_containment_counts_from_the_commit_that_opens_it(counter: Counter) ->
     assert replay(counter.site, counter.service.engine, held["audit_id"]).same
 
 
+def arrive(counter: Counter, table: str, *rows: Row) -> None:
+    read, bad = read_arrivals(table, rows, known_attributes=None, timezone="UTC", now=NOW)
+    assert not bad
+    with writing(counter.service.engine) as connection:
+        keep(connection, [arrival for _, arrival in read], received_at=NOW)
+
+
 def test_no_lot_is_decided_about_without_rows_that_have_just_arrived(counter: Counter, stated: Path) -> None:
     limits = record(stated)["measurements"][0]
     value = {"lot_id": LOT, "characteristic": limits["characteristic"], "measured_at": iso(NOW - DAY), "sample": "late"}
     row = {**value, "value": limits["upper_spec"] + 0.5, "upper_spec": limits["upper_spec"]}
-    read, _ = read_arrivals("measurements", [row], known_attributes=None, timezone="UTC", now=NOW)
-    with writing(counter.service.engine) as connection:
-        keep(connection, [arrival for _, arrival in read], received_at=NOW)
+    arrive(counter, "measurements", row)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("serving.gate._PATIENCE", 0.05)
         late, other = counter.ask({"lot_id": LOT}), counter.ask({"lot_id": "L000007"})
@@ -305,21 +310,57 @@ def test_a_block_of_a_supplier_lot_waits_for_no_reading_either(counter: Counter)
     assert histories is not None
     name = rows_of_lot(histories, "genealogy", histories.ids["lot"].code(LOT), as_of=NOW)[0]["supplier_lot_id"]
     row = {"supplier_lot_id": name, "inspected_at": iso(NOW - 1), "sample_size": 5, "defects": 5}
-    read, refused = read_arrivals("inspections", [row], known_attributes=None, timezone="UTC", now=NOW)
-    assert not refused
-    with writing(counter.service.engine) as connection:
-        keep(connection, [arrival for _, arrival in read], received_at=NOW)
+    arrive(counter, "inspections", row)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("serving.gate._PATIENCE", 0.05)
         assert states(counter.ask({"lot_id": LOT})["results"][0]) == ["pending_history"]
 
 
+def test_rows_that_a_call_brings_count_for_those_decided_together_with_it(counter: Counter, stated: Path) -> None:
+    told = record(stated, lot_id="N7")
+    limits = told["measurements"][0]
+    bad = {**limits, "measured_at": iso(NOW - DAY), "sample": "late", "value": limits["upper_spec"] + 0.5}
+    counter.ask({"lots": [told]})
+    counter.now += HOUR
+    counter.load()
+    brings, names = {"lots": [{**told, "measurements": [bad]}]}, {"lot_id": "N7"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serving.gate._PATIENCE", 0.05)
+        before, first, second, other = counter.together(names, brings, names, {"lot_id": LOT})  # the first goes alone
+    assert [one["rule"] for one in first["results"][0]["rules"]] == ["out_of_specification"]
+    assert (states(before["results"][0]), states(second["results"][0])) == ([], ["pending_history"])
+    assert states(other["results"][0]) == []
+    assert int(second["audit_id"]) > int(first["audit_id"])
+
+
+def test_a_hold_of_a_customer_to_whom_the_lot_was_shipped_waits_for_no_reading_either(counter: Counter) -> None:
+    histories = counter.service.loaded.histories
+    assert histories is not None
+    shipped = {"shipment_id": "S-1", "lot_id": LOT, "customer_id": "C77", "shipped_at": iso(NOW - DAY), "quantity": 1}
+    arrive(counter, "shipments", shipped)
+    counter.load()
+    arrive(counter, "customers", {"customer_id": "C77", "tier": "A", "hold": "1"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serving.gate._PATIENCE", 0.05)
+        late, other = counter.ask({"lot_id": LOT}), counter.ask({"lot_id": "L000007"})
+    assert (states(late["results"][0]), states(other["results"][0])) == (["pending_history"], [])
+
+
+def test_a_score_that_decided_nothing_is_not_logged_as_a_decision(counter: Counter, stated: Path) -> None:
+    told = record(stated)
+    counter.ask({"lots": [told]})
+    waiting = counter.service.log.waiting
+    other = {**told, "lot": {**told["lot"], "quantity": told["lot"]["quantity"] + 1}}
+    (result,) = counter.ask({"lots": [other]})["results"]
+    assert result["problem"]["code"] == "conflicts_with_history"
+    assert counter.service.log.waiting == waiting
+    assert counter.ask({"lots": [other, LOT]})["results"][1]["risk"] is not None
+    assert counter.service.log.waiting == waiting + 1
+
+
 def test_ids_that_are_numbers_are_those_that_their_digits_spell(counter: Counter, stated: Path) -> None:
     row = {"supplier_lot_id": "919", "inspected_at": iso(NOW - 1), "sample_size": 5, "defects": 5}
-    read, refused = read_arrivals("inspections", [row], known_attributes=None, timezone="UTC", now=NOW)
-    assert not refused
-    with writing(counter.service.engine) as connection:
-        keep(connection, [arrival for _, arrival in read], received_at=NOW)
+    arrive(counter, "inspections", row)
     told = record(stated, lot_id=4711)
     told["genealogy"][0]["supplier_lot_id"] = 919
     with pytest.MonkeyPatch.context() as patch:
@@ -357,10 +398,7 @@ def test_a_containment_under_a_number_that_was_given_before_is_another(counter: 
 )
 def test_a_deletion_that_has_just_arrived_breaks_no_call(counter: Counter, row: Row) -> None:
     sent = {name: value for name, value in row.items() if name != "table"} | {"deleted": True}
-    read, refused = read_arrivals(row["table"], [sent], known_attributes=None, timezone="UTC", now=NOW)
-    assert not refused
-    with writing(counter.service.engine) as connection:
-        keep(connection, [arrival for _, arrival in read], received_at=NOW)
+    arrive(counter, row["table"], sent)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("serving.gate._PATIENCE", 0.05)
         assert counter.ask({"lot_id": LOT})["results"][0]["decision"] in ("cannot_assess", "release", "inspect", "hold")

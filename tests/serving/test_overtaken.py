@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from features.arrivals import keep, read_arrivals
 from features.asof import DAY, HOUR
 from features.card import iso
 from features.database import writing
@@ -22,7 +21,7 @@ from serving.problems import Problem
 from serving.tables import NEWEST
 from tests.serving.fitted import copied
 from tests.serving.gate_desk import NOW, Row
-from tests.serving.test_gate import ADMIN, LOT, QUALITY, Counter, counter_over, with_authority
+from tests.serving.test_gate import ADMIN, LOT, QUALITY, Counter, arrive, counter_over, with_authority
 from tests.serving.test_scores_route import record
 
 RELEASED = "L000006"
@@ -65,13 +64,6 @@ def refused(counter: Counter, audit_id: str, **sent: Any) -> str:
         counter.carried_out(audit_id, {"action": "released", **sent})
     assert fault.value.code == "not_decided"
     return str(fault.value)
-
-
-def arrive(counter: Counter, table: str, *rows: Row) -> None:
-    read, bad = read_arrivals(table, rows, known_attributes=None, timezone="UTC", now=NOW)
-    assert not bad
-    with writing(counter.service.engine) as connection:
-        keep(connection, [arrival for _, arrival in read], received_at=NOW)
 
 
 def test_a_release_that_stands_is_carried_out(counter: Counter) -> None:
