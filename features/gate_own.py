@@ -11,7 +11,7 @@ from features.limits import known_limits
 
 Told = dict[int, str]
 """Detail by place of the asked lot."""
-_AWAY = ("held", "scrapped")
+_AWAY = ("held", "scrapped", "found failing")
 
 
 def own_states(asked: Asked, histories: Histories, gate: GateSettings) -> dict[str, Told]:
@@ -26,19 +26,26 @@ def own_states(asked: Asked, histories: Histories, gate: GateSettings) -> dict[s
 
 
 def _put_away(asked: Asked, histories: Histories) -> Told:
-    """Lots whose last disposition is that they were held or scrapped."""
+    """Lots whose last disposition is that they were held, scrapped, or found failing.
+
+    An inspection of which nobody said what it found changes nothing: a lot that was held stays so.
+    """
     if "dispositions" not in histories:
         return {}
     table = histories["dispositions"]
     question, row = rows_by_lot(histories, "dispositions").pairs(asked.lot)
     known = stands(table.known[row], table.superseded[row], asked.as_of[question])
+    found = table["found"] if table.has("found") else np.full(len(table), -1)
+    inspected = table["action"] == table.texts["action"].code("inspected")
+    known &= (found[row] >= 0) | ~inspected[row]
     question, row = question[known], row[known]
     last: dict[int, int] = {}
     for place in np.argsort(table["decided_at"][row], kind="stable").tolist():
         last[int(question[place])] = int(row[place])
     texts = table.texts["action"].texts
-    done = {place: texts[int(table["action"][at])] for place, at in last.items()}
-    return {place: f"the lot was {action}" for place, action in done.items() if action in _AWAY}
+    failed = inspected & (found == 1)
+    done = {place: "found failing" if failed[at] else texts[int(table["action"][at])] for place, at in last.items()}
+    return {place: f"the lot was {what}" for place, what in done.items() if what in _AWAY}
 
 
 def _customers(asked: Asked, histories: Histories, gate: GateSettings) -> Told:

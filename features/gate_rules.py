@@ -8,7 +8,7 @@ import numpy as np
 from features.asked import Asked
 from features.asof import DAY, FOREVER, Array, Latest, RowsBy, before, stands
 from features.attributes import as_text
-from features.containment import Scope, held
+from features.containment import Held, Scope, held
 from features.customers import customer_rows, customers_of
 from features.dictionary import in_language
 from features.gate_settings import GateSettings, ValueRule
@@ -81,6 +81,13 @@ def ruled(
     if actions["overdue_inspection"] == "off":
         until = np.full(len(asked), FOREVER)
     return Ruled(fired, until)
+
+
+def listed(lot_id: str, gate: GateSettings, scopes: Sequence[Scope], language: str) -> list[Fired]:
+    """The rule `open_containment` for a lot that no table holds: by what the open containments list."""
+    action = gate.rules.open_containment.action
+    those = [Held(scope.id, "listed", lot_id) for scope in scopes if lot_id in scope.listed]
+    return [Fired("open_containment", action, _shown(_told(those, language)))] if those and action != "off" else []
 
 
 Found = dict[int, list[str]]
@@ -184,13 +191,13 @@ def _contained(
 ) -> Found:
     if not scopes:
         return {}
-    found: Found = {}
-    for place, those in enumerate(held(asked, lot_ids, histories, scopes)):
-        for one in those:
-            why = in_language(_WHY[one.why], language).format(what=one.what)
-            told = in_language(CONTAINMENT, language).format(number=one.scope_id, why=why)
-            found.setdefault(place, []).append(told)
-    return found
+    every = enumerate(held(asked, lot_ids, histories, scopes))
+    return {place: _told(those, language) for place, those in every if those}
+
+
+def _told(those: Sequence[Held], language: str) -> list[str]:
+    whys = [(one.scope_id, in_language(_WHY[one.why], language).format(what=one.what)) for one in those]
+    return [in_language(CONTAINMENT, language).format(number=number, why=why) for number, why in whys]
 
 
 def _overdue(

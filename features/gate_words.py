@@ -14,7 +14,9 @@ RULES = {
 STATES = {
     "no_champion": Text("No model has been promoted", "尚无已发布的模型"),
     "unknown_lot": Text("The lot is not known, and no record of it was sent", "批次未知，且未随请求提供记录"),
-    "not_open": Text("It was held or scrapped, and not released since", "已被扣留或报废，此后未被放行"),
+    "not_open": Text(
+        "It was held, scrapped or found failing, and not released since", "已被扣留、报废或检验不合格，此后未被放行"
+    ),
     "unknown_customer": Text("It is not known to which customer the lot goes", "不知本批发往哪个客户"),
     "unseen_product": Text("The model has never seen this product", "模型从未见过该产品"),
     "unseen_supplier": Text("The model has never seen a supplier of this lot", "模型从未见过本批的某个供应商"),

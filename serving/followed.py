@@ -19,7 +19,7 @@ from serving.containments import open_scopes
 from serving.gate_calls import Once, words_of
 from serving.loaded import Loaded
 from serving.once import given, keep_answer
-from serving.overtaken import check_newest, check_not_contained, check_not_failed
+from serving.overtaken import check_newest, check_no_rule, check_not_contained, check_not_failed
 from serving.problems import Problem
 from serving.recording import looking, recording
 from serving.spelling import number_of
@@ -56,8 +56,8 @@ class Followed:
     def override(self, audit_id: str, sent: Mapping[str, Any], *, caller: Caller, once: Once, now: int) -> Answer:
         """Puts another decision in the place of the one that stands. Problem `not_authorised` for who may not.
 
-        Problem `not_decided` for a release of what was overtaken: by a newer decision, or, for whoever may not overrule
-        a rule, by a containment.
+        Problem `not_decided` for a release of what was overtaken by a newer decision, and, for whoever may not overrule
+        a rule, for less than one asks for now.
 
         Whoever overrules acts: a release or a hold leaves its disposition row at once.
         """
@@ -77,8 +77,8 @@ class Followed:
                 return said
             if decision == RELEASE:
                 check_newest(connection, lot_id, entry)
-                if not self._site.gate.may_overrule(caller.role, "rule"):  # a containment since is a rule's matter
-                    check_not_contained(connection, entry, lot_id, entry, self._loaded(), self._site, now=now)
+            if decision != HOLD and not self._site.gate.may_overrule(caller.role, "rule"):
+                check_no_rule(connection, entry, lot_id, decision, self._loaded(), self._site, now=now)
             standing = _standing(connection, entry.seq, lot_id)
             previous = result["decision"] if standing is None else standing.now
             action = {RELEASE: "released", HOLD: "held"}.get(decision)

@@ -12,7 +12,7 @@ from features.champion import Scorer
 from features.decision import CANNOT_ASSESS, RELEASE
 from features.dictionary import in_language
 from features.gate import Gated, Ground, Unknown, ages, gated, most_careful, unknown_lot
-from features.gate_rules import Fired
+from features.gate_rules import Fired, listed
 from features.gate_words import ASKS, RULES, STATES
 from features.reasons import reasons
 from features.score import Scored, score
@@ -35,7 +35,7 @@ def decide(calls: Sequence[Call], ground: Ground, *, timezone: str, now: int) ->
     """One answer a call, each with a result or a problem for every lot, in the order sent."""
     answers, asked, strange = read_lots(calls, ground.histories, timezone=timezone, now=now)
     for one in strange:
-        answers[one.call][one.place] = _of_unknown(one, unknown_lot(ground.gate, one.lot_id), ground)
+        answers[one.call][one.place] = _of_unknown(one, ground)
     for results in answers:
         for result in results:
             if result is not None and "problem" in result:
@@ -91,9 +91,11 @@ def _told(result: Answer, what: Gated, language: str) -> Answer:
     }
 
 
-def _of_unknown(one: Asked, state: Unknown, ground: Ground) -> Answer:
-    """Of a lot that no table holds: nothing is known of it, not even a risk."""
-    language, decision = ground.policy.language, most_careful(CANNOT_ASSESS, [state.outcome])
+def _of_unknown(one: Asked, ground: Ground) -> Answer:
+    """Of a lot that no table holds: nothing is known of it, not even a risk, but whether a containment lists it."""
+    language, state = ground.policy.language, unknown_lot(ground.gate, one.lot_id)
+    fired = listed(one.lot_id, ground.gate, ground.scopes, language)
+    decision = most_careful(CANNOT_ASSESS, [state.outcome, *(rule.action for rule in fired)])
     nothing = dict.fromkeys(("risk", "risk_low", "risk_high", "expected_cost", "expected_saving", "features_as_of"))
     return {
         "lot_id": one.lot_id,
@@ -103,9 +105,9 @@ def _of_unknown(one: Asked, state: Unknown, ground: Ground) -> Answer:
         "model_version": ground.scorer.version,
         "as_of": iso(one.as_of),
         "warnings": [{"code": "unknown_lot", "detail": in_language(STATES["unknown_lot"], language)}],
-        "rules": [],
+        "rules": [_rule(rule, language) for rule in fired],
         "unknown": [_unknown(state, language)],
-        "says": _says(decision, [], [state], [], language),
+        "says": _says(decision, fired, [state], [], language),
         "stands_until": iso(one.as_of),
     }
 

@@ -10,16 +10,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from features.asked import ask
+from features.asked import Asked, ask
 from features.containment import Scope, held
 from features.database import add_rows
+from features.gate import most_careful
+from features.gate_rules import listed, ruled
 from features.histories import Histories
 from features.site import Site
 from serving.answers import Answer, Call, judgements_of, read_lots
 from serving.audit import Entry
 from serving.containments import open_scopes
 from serving.loaded import Loaded
-from serving.pending import about, pending
+from serving.pending import Pending, about, pending
 from serving.problems import Problem
 from serving.tables import FOLLOWED, NEWEST
 
@@ -74,18 +76,46 @@ def check_not_contained(
     scopes = [scope for scope in open_scopes(connection) if scope.id not in known]
     if not scopes:
         return
-    if loaded.histories is None:
-        raise Problem("not_ready", loaded.published.fault or "the histories have not been read yet; try again soon")
-    told = _told(decision, lot_id)
-    if found := _holding(told, lot_id, loaded.histories, scopes, site, now=now):
+    histories, told = _histories(loaded), _told(decision, lot_id)
+    if found := _holding(told, lot_id, histories, scopes, site, now=now):
         raise Problem(
             "not_decided", f"containment {found[0]} is open and holds the lot now; ask the gate anew, or close it first"
         )
     rows = [row for row in pending(connection, loaded.stored.arrivals) if row.table in _TRACED or not row.about]
-    if about(rows, Call([told]), loaded.histories, timezone=site.timezone, now=now):
+    _check_none_about(rows, told, histories, site, now=now)
+
+
+def check_no_rule(
+    connection: sa.Connection, decision: Entry, lot_id: str, to: str, loaded: Loaded, site: Site, *, now: int
+) -> None:
+    """Problem `not_decided` where a rule asks for more than `to` now.
+
+    The decision may say of none: it may be one about the past, or about a record that the histories contradict.
+    """
+    histories, told, scopes = _histories(loaded), _told(decision, lot_id), open_scopes(connection)
+    asked = _asked(told, lot_id, histories, site, now=now)
+    fired = [one for each in asked for one in ruled(each, [lot_id], histories, site.gate, scopes, "en").fired[0]]
+    for one in fired or listed(lot_id, site.gate, scopes, "en"):
+        if most_careful(to, [one.action]) != to:
+            raise Problem(
+                "not_decided",
+                f"the rule {one.rule} asks to {one.action} the lot now ({'; '.join(one.what)}); ask the gate anew, and "
+                "have that overruled",
+            )
+    _check_none_about(pending(connection, loaded.stored.arrivals), told, histories, site, now=now)
+
+
+def _histories(loaded: Loaded) -> Histories:
+    if loaded.histories is None:
+        raise Problem("not_ready", loaded.published.fault or "the histories have not been read yet; try again soon")
+    return loaded.histories
+
+
+def _check_none_about(rows: Pending, told: Any, histories: Histories, site: Site, *, now: int) -> None:
+    if about(rows, Call([told]), histories, timezone=site.timezone, now=now):
         raise Problem(
             "not_decided",
-            "rows about the lot have just arrived, and nobody can say yet whether an open containment holds it; "
+            "rows about the lot have just arrived, and nobody can say yet whether they hold it; "
             "try again in two seconds",
         )
 
@@ -108,13 +138,19 @@ def _holding(
     told: Any, lot_id: str, histories: Histories, scopes: Sequence[Scope], site: Site, *, now: int
 ) -> list[int]:
     """Numbers of the scopes that hold the lot, by what is known now; all of them hold one that nobody knows."""
-    for lot in (told, lot_id) if isinstance(told, Mapping) else (lot_id,):  # what was sent may be outdated
-        _, asked, _ = read_lots([Call([lot])], histories, timezone=site.timezone, now=now)
-        if asked:
-            judged = judgements_of(asked, histories)
-            (those,) = held(ask(judged, histories, site.rules), [lot_id], histories, scopes)
-            return [one.scope_id for one in those]
-    return [scope.id for scope in scopes]
+    asked = _asked(told, lot_id, histories, site, now=now)
+    if not asked:
+        return [scope.id for scope in scopes]
+    return [one.scope_id for each in asked for one in held(each, [lot_id], histories, scopes)[0]]
+
+
+def _asked(told: Any, lot_id: str, histories: Histories, site: Site, *, now: int) -> list[Asked]:
+    """The lot as of now, with what the call told of it and, as that may be outdated, without; what can be read."""
+    read = [
+        read_lots([Call([lot])], histories, timezone=site.timezone, now=now)[1]
+        for lot in ([told, lot_id] if isinstance(told, Mapping) else [lot_id])
+    ]
+    return [ask(judgements_of(asked, histories), histories, site.rules) for asked in read if asked]
 
 
 def _lot(name: str) -> bytes:

@@ -123,9 +123,9 @@ def _customers(record: Mapping[str, Any] | None, lot_id: str, histories: Histori
     """Those that the rule `customer_hold` looks at: of its record, of its row, of its shipments."""
     lot = histories.ids["lot"].code(lot_id)
     own = {} if record is None else record["lot"]
-    found = {_id(row.get("customer_id")) for row in (own, own_row(histories, lot, now) or {})} - {None}
+    told = [_id(row.get("customer_id")) for row in (own, own_row(histories, lot, now) or {})]
     _, shipped = customers_of(histories, np.array([lot]), np.array([-1]), np.array([now]))
-    return {str(name) for name in found} | set(histories.ids["customer"].decode(shipped))
+    return {name for name in (*told, *histories.ids["customer"].decode(shipped)) if name is not None}
 
 
 def _versions(record: Mapping[str, Any], lot_id: str, *, timezone: str, now: int) -> Iterable[bytes]:

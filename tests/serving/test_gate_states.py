@@ -105,6 +105,44 @@ def in_state(state: str, desk: Desk, factory: Path, gate: GateSettings | None = 
     return desk.one(asked.pop("lot"), gate=GateSettings.model_validate(stated), **asked)
 
 
+@pytest.mark.parametrize(
+    ("done", "open_"),
+    [
+        ([("inspected", 1)], False),
+        ([("held", None), ("inspected", 1)], False),
+        ([("held", None), ("inspected", None)], False),
+        ([("inspected", 1), ("inspected", None)], False),
+        ([("scrapped", None), ("inspected", 1)], False),
+        ([("held", None), ("inspected", 0)], True),
+        ([("inspected", 1), ("inspected", 0)], True),
+        ([("inspected", 1), ("reworked", None)], True),
+        ([("inspected", 1), ("released", None)], True),
+        ([("inspected", None)], True),
+        ([("inspected", 0)], True),
+    ],
+)
+def test_a_lot_that_was_put_away_or_found_failing_is_not_released_until_it_is_good(
+    desk: Desk, done: list[tuple[str, int | None]], open_: bool
+) -> None:
+    rows: list[Row] = [
+        {"lot_id": LOT, "decided_at": iso(NOW - DAY + number), "action": action, "found": found}
+        for number, (action, found) in enumerate(done)
+    ]
+    result = desk.one(LOT, histories=desk.with_rows(dispositions=rows))
+    assert states(result) == ([] if open_ else ["not_open"])
+    assert (result["decision"] == RELEASE) == open_
+
+
+def test_a_lot_that_no_table_holds_is_held_by_a_containment_that_lists_it(desk: Desk) -> None:
+    scopes = [Scope(7, (), ("nobody's",))]
+    for gate in (GateSettings(), gate_of(degraded={"unknown_lot": "inspect"})):
+        result = desk.one("nobody's", gate=gate, scopes=scopes)
+        assert (result["decision"], rules(result), states(result)) == (HOLD, ["open_containment"], ["unknown_lot"])
+    off = gate_of(rules={"open_containment": {"action": "off"}})
+    assert rules(desk.one("nobody's", gate=off, scopes=scopes)) == []
+    assert rules(desk.one("somebody's", scopes=scopes)) == []
+
+
 def _without(desk: Desk, *tables: str) -> Any:
     kept = {name: table for name, table in desk.histories.tables.items() if name not in tables}
     return replace(desk.histories, tables=kept, _made={})

@@ -120,9 +120,39 @@ def test_who_may_not_overrule_a_rule_releases_nothing_that_a_containment_holds_s
     first = counter.ask({"lot_id": RELEASED})["audit_id"]
     contain(counter, RELEASED)
     sent = {"decision": "release", "reason": "looked at"}
-    with pytest.raises(Problem, match="is open and holds the lot now"):
+    with pytest.raises(Problem, match="the rule open_containment asks to hold the lot now"):
         counter.override(first, sent, caller=QUALITY)
     counter.override(first, sent, caller=ADMIN)
+
+
+@pytest.mark.parametrize("decision", ["release", "inspect"])
+def test_who_may_not_overrule_a_rule_gets_past_none_by_a_decision_that_has_not_seen_it(
+    counter: Counter, stated: Path, decision: str
+) -> None:
+    told = record(stated)
+    limits, asked_before = told["measurements"][0], {"lots": [RELEASED], "as_of": iso(NOW - 2 * DAY)}
+    bad = {**limits, "measured_at": iso(NOW - DAY), "sample": "late", "value": limits["upper_spec"] + 0.5}
+    contradicts = {"lots": [{"lot": {**told["lot"], "lot_id": RELEASED, "product_id": "P99"}}]}
+    arrive(counter, "measurements", {"lot_id": RELEASED, **bad})
+    sent = {"decision": decision, "reason": "looked at"}
+    for loaded in (False, True):
+        if loaded:
+            counter.load()
+        for body in (asked_before, contradicts):
+            audit_id = counter.ask(body)["audit_id"]
+            why = "asks to hold the lot now" if loaded else "rows about the lot have just arrived"
+            with pytest.raises(Problem, match=why) as fault:
+                counter.override(audit_id, sent, caller=QUALITY)
+            assert fault.value.code == "not_decided"
+            counter.override(audit_id, {**sent, "decision": "hold"}, caller=QUALITY)
+    counter.now += HOUR
+    counter.override(audit_id, sent, caller=ADMIN)
+
+
+def test_who_may_not_overrule_a_rule_still_says_what_is_done_with_a_lot_that_none_holds(counter: Counter) -> None:
+    audit_id = counter.ask({"lots": [LOT], "as_of": iso(NOW - DAY)})["audit_id"]
+    sent = {"decision": "release", "reason": "looked at"}
+    assert counter.override(audit_id, sent, caller=QUALITY)["disposition"]["action"] == "released"
 
 
 def test_an_override_to_inspect_brings_nothing_past_what_has_overtaken_the_decision(counter: Counter) -> None:
