@@ -18,7 +18,7 @@ from features.asof import MINUTE, NO_TIME, before
 from features.attributes import as_text
 from features.card import iso
 from features.catalogue import ARRIVALS
-from features.contracts import TABLES, Column, TableContract
+from features.contracts import ACTIONS, TABLES, Column, TableContract
 from features.output import to_json
 from features.record_rows import BadRecord, RowReader, kind_of, row_reader
 
@@ -50,12 +50,19 @@ class Arrival:
 
 
 def read_arrivals(
-    table: str, rows: Sequence[Any], *, known_attributes: Collection[str] | None, timezone: str, now: int
+    table: str,
+    rows: Sequence[Any],
+    *,
+    known_attributes: Collection[str] | None,
+    timezone: str,
+    now: int,
+    early: int | None = EARLY,
 ) -> tuple[list[tuple[int, Arrival]], list[dict[str, Any]]]:
     """(rows with their place, what is refused as {"row": place, "reason": text}); places from 0.
 
     `known_attributes`: names that rows of an open-ended table may have beside the contract's; None: any.
-    `now`: when they came, which a deletion was known at unless it says so.
+    `now`: when they came, which a deletion was known at unless it says so. `early`: how long after it a row may say
+    that it was known, microseconds; None: as long as it likes.
     """
     contract, reader = TABLES[table], row_reader(table, timezone)
     names: Collection[str] = ()
@@ -64,7 +71,11 @@ def read_arrivals(
     read, refused = [], []
     for place, sent in enumerate(rows):
         try:
-            read.append((place, _read(contract, reader, sent, names, now)))
+            arrival = _read(contract, reader, sent, names, now)
+            if early is not None and before(now + early, _said_known(contract, reader, sent)):
+                said = str(sent.get("known_at") or sent.get(contract.known))[:40]
+                raise BadRecord("invalid_record", f"{table}: known at {said}, which lies in the future")
+            read.append((place, arrival))
         except BadRecord as bad:
             refused.append({"row": place, "reason": str(bad)})
     return read, refused
@@ -129,11 +140,13 @@ def _read(contract: TableContract, reader: RowReader, sent: Any, names: Collecti
     read = reader.read(sent, where=contract.name, extras=names)
     if contract.name == "inspections" and not _has_result(read):
         raise BadRecord("invalid_record", "inspections: neither sample_size with defects nor value is said")
+    if contract.name == "dispositions" and read["action"].strip().casefold() not in ACTIONS:
+        raise BadRecord("invalid_record", f"dispositions.action must be one of {', '.join(ACTIONS)}")
     row = {column.name: value for column in contract.columns if (value := _value(column, sent, read)) is not None}
     for name in sorted(set(sent) - set(row)):
         if contract.column(name) is None and name not in _ANYWHERE and read[name] is not None:
             row[name] = as_text(read[name])
-    return _arrival(contract, reader, row, sent, read, now)
+    return _arrival(contract, row, sent, read)
 
 
 def _deletion(contract: TableContract, reader: RowReader, sent: dict[str, Any], now: int) -> Arrival:
@@ -142,27 +155,22 @@ def _deletion(contract: TableContract, reader: RowReader, sent: dict[str, Any], 
         sent, read["known_at"] = {**sent, "known_at": iso(now)}, now
     of_key = [column for column in contract.columns if column.name in contract.key]
     row = {column.name: value for column in of_key if (value := _value(column, sent, read)) is not None}
-    return _arrival(contract, reader, {**row, "deleted": True}, sent, read, now)
+    return _arrival(contract, {**row, "deleted": True}, sent, read)
 
 
-def _arrival(
-    contract: TableContract,
-    reader: RowReader,
-    row: dict[str, Any],
-    sent: Mapping[str, Any],
-    read: Mapping[str, Any],
-    now: int,
-) -> Arrival:
-    said = sent.get("known_at") or sent.get(contract.known)
-    # The day of today is known at its end, which is no fault.
-    if said is not None and before(now + EARLY, reader.time(said)[0]):
-        raise BadRecord("invalid_record", f"{contract.name}: known at {said[:40]}, which lies in the future")
+def _arrival(contract: TableContract, row: dict[str, Any], sent: Mapping[str, Any], read: Mapping[str, Any]) -> Arrival:
     known = read["known_at"]
     if sent.get("known_at") is not None:
         row["known_at"] = _written(sent["known_at"], known)
     key = [None if read[name] == NO_TIME else read[name] for name in contract.key]
     version = _digest([contract.name, key, None if known == NO_TIME else known])
     return Arrival(contract.name, version, _digest(row), row, known)
+
+
+def _said_known(contract: TableContract, reader: RowReader, sent: Mapping[str, Any]) -> int:
+    """Not its end, where it is a day: that of today is no fault."""
+    said = sent.get("known_at") or sent.get(contract.known)
+    return NO_TIME if said is None else reader.time(said)[0]
 
 
 def _value(column: Column, sent: Mapping[str, Any], read: Mapping[str, Any]) -> Any:

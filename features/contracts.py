@@ -12,6 +12,10 @@ from typing import Literal
 Kind = Literal["id", "text", "number", "units", "count", "time", "flag"]
 
 
+ACTIONS = ("released", "inspected", "reworked", "held", "scrapped")
+"""What a disposition says was done, whatever its capitals; rows of a source may say something else."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One canonical column.

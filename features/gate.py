@@ -4,7 +4,7 @@ What is not known never becomes a release: each state in which the model cannot 
 `cannot_assess` or to what the site has declared for it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
 from features.freshness import newest
 from features.gate_own import own_states
 from features.gate_rules import Fired, rows_of_supplies, ruled
-from features.gate_settings import STATES, GateSettings
+from features.gate_settings import STATES, VALUED, GateSettings, RulesSettings
 from features.histories import Histories
 from features.judgements import Judgements
 from features.period import duration
@@ -39,6 +39,10 @@ _OF_WARNINGS = {
     "below_min_units": "below_min_units",
 }
 """States that a score's warnings tell of."""
+
+
+_USUAL = RulesSettings()
+"""A site that names another column means that there is one."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,12 @@ def _states(ground: Ground, asked: Asked, said: Scored, lot_ids: Sequence[str], 
     for state, lots in own_states(asked, ground.histories, ground.gate).items():
         for place, detail in lots.items():
             found[place].setdefault(state, detail)
+    for rule, table in VALUED.items():
+        looks, usual = getattr(ground.gate.rules, rule), getattr(_USUAL, rule)
+        stands = table in ground.histories and ground.histories[table].has(looks.column)
+        if looks.action != "off" and looks.column != usual.column and not stands:
+            detail = f"the rule {rule} looks at {table}.{looks.column}, which is not there"
+            _mark(found, np.ones(len(asked), dtype=bool), "missing_table", detail)
     bundle = ground.scorer.bundle
     tables = ground.histories.tables if bundle is None else bundle.layout.tables
     for name, rows in (("genealogy", asked.used.of), ("measurements", asked.measured.of)):
@@ -195,11 +205,10 @@ def _stands(ground: Ground, as_of: Array) -> Array:
 
 def _limits(ground: Ground, as_of: Array) -> list[tuple[Array, int]]:
     """Of each table that may become stale: when its newest row was known, and the limit."""
-    bundle, stale = ground.scorer.bundle, ground.policy.stale
-    tables: Sequence[str] = tuple(ground.histories.tables) if bundle is None else bundle.layout.tables
-    named: Mapping[str, int] = {name: stale[name] for name in tables if name in stale and name in ground.histories}
     found = []
-    for name, limit in named.items():
+    for name, limit in ground.policy.stale.items():
+        if name not in ground.histories:
+            continue
         known = newest(ground.histories, (name,), as_of)
         found.append((np.where(known == NO_TIME, FOREVER - limit, known), limit))
     return found

@@ -11,7 +11,7 @@ from features.limits import known_limits
 
 Told = dict[int, str]
 """Detail by place of the asked lot."""
-_AWAY = ("held", "scrapped", "found failing")
+_OPEN = ("released", "reworked", "inspected")
 
 
 def own_states(asked: Asked, histories: Histories, gate: GateSettings) -> dict[str, Told]:
@@ -26,7 +26,8 @@ def own_states(asked: Asked, histories: Histories, gate: GateSettings) -> dict[s
 
 
 def _put_away(asked: Asked, histories: Histories) -> Told:
-    """Lots whose last disposition is that they were held, scrapped, or found failing.
+    """Lots of which the last disposition does not say that they are good: not released, reworked or inspected, or found
+    failing.
 
     An inspection of which nobody said what it found changes nothing: a lot that was held stays so.
     """
@@ -35,17 +36,19 @@ def _put_away(asked: Asked, histories: Histories) -> Told:
     table = histories["dispositions"]
     question, row = rows_by_lot(histories, "dispositions").pairs(asked.lot)
     known = stands(table.known[row], table.superseded[row], asked.as_of[question])
-    found = table["found"] if table.has("found") else np.full(len(table), -1)
-    inspected = table["action"] == table.texts["action"].code("inspected")
-    known &= (found[row] >= 0) | ~inspected[row]
     question, row = question[known], row[known]
-    last: dict[int, int] = {}
-    for place in np.argsort(table["decided_at"][row], kind="stable").tolist():
-        last[int(question[place])] = int(row[place])
+    found = table["found"][row] if table.has("found") else np.full(len(row), -1)
     texts = table.texts["action"].texts
-    failed = inspected & (found == 1)
-    done = {place: "found failing" if failed[at] else texts[int(table["action"][at])] for place, at in last.items()}
-    return {place: f"the lot was {what}" for place, what in done.items() if what in _AWAY}
+    last: dict[int, tuple[str, bool]] = {}
+    for place in np.argsort(table["decided_at"][row], kind="stable").tolist():
+        action = texts[int(table["action"][row[place]])].strip().casefold()
+        if action != "inspected" or found[place] >= 0:
+            last[int(question[place])] = action, bool(found[place] == 1) and action != "released"
+    return {
+        lot: "it was found failing" if failed else f"its last disposition is {action}"
+        for lot, (action, failed) in last.items()
+        if failed or action not in _OPEN
+    }
 
 
 def _customers(asked: Asked, histories: Histories, gate: GateSettings) -> Told:

@@ -171,7 +171,7 @@ def _valued(histories: Histories, table: str, rows: Array, rule: ValueRule) -> l
     """(place, value as text) of the rows whose attribute has one of the rule's values."""
     if rule.action == "off" or table not in histories or not histories[table].has(rule.column):
         return []
-    held, wanted = histories[table], {value.casefold() for value in rule.values}
+    held, wanted = histories[table], {value.strip().casefold() for value in rule.values}
     there = np.flatnonzero(rows >= 0)
     values = held[rule.column][rows[there]]
     if rule.column in held.texts or rule.column.removesuffix("_id") in histories.ids:
@@ -182,7 +182,7 @@ def _valued(histories: Histories, table: str, rows: Array, rule: ValueRule) -> l
     return [
         (place, text)
         for place, text in zip(there.tolist(), texts, strict=True)
-        if text is not None and text.casefold() in wanted
+        if text is not None and text.strip().casefold() in wanted
     ]
 
 

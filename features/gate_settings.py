@@ -76,6 +76,10 @@ class RulesSettings(_Section):
     overdue_inspection: InspectionRule = InspectionRule()
 
 
+VALUED = {"blocked_supplier_lot": "supplier_lots", "customer_hold": "customers"}
+"""Rules that look at an attribute, and of which table."""
+
+
 class RiskClasses(_Section):
     """`[gate.risk_classes]`: the risks from which a released or inspected lot is of medium and of high risk."""
 

@@ -15,7 +15,7 @@ STATES = {
     "no_champion": Text("No model has been promoted", "尚无已发布的模型"),
     "unknown_lot": Text("The lot is not known, and no record of it was sent", "批次未知，且未随请求提供记录"),
     "not_open": Text(
-        "It was held, scrapped or found failing, and not released since", "已被扣留、报废或检验不合格，此后未被放行"
+        "It was held, scrapped or found failing, and not released since", "已被扣留、报废或判为不合格，此后未被放行"
     ),
     "unknown_customer": Text("It is not known to which customer the lot goes", "不知本批发往哪个客户"),
     "unseen_product": Text("The model has never seen this product", "模型从未见过该产品"),
@@ -30,7 +30,9 @@ STATES = {
     "measured_after_as_of": Text("Rows of it are known only after the question", "本批的数据晚于提问时刻"),
     "stale_history": Text("The histories are out of date", "历史数据已过期"),
     "pending_history": Text("Rows about this lot have arrived and do not count yet", "与本批有关的新数据尚未生效"),
-    "missing_table": Text("A table that the model was trained with is missing", "缺少模型训练所用的数据表"),
+    "missing_table": Text(
+        "A table of the model, or a column of a rule, is missing", "缺少模型所用的数据表或规则所用的列"
+    ),
     "missing_history": Text("Nothing is known of this lot's material or measurements", "本批的用料或测量记录缺失"),
     "calibration_expired": Text("The model's calibration is past its date", "模型校准已过有效期"),
     "below_min_units": Text("Fewer units than the site judges", "数量低于可判定的下限"),

@@ -22,6 +22,8 @@ from features.asof import before
 from features.catalogue import ARRIVALS, SEGMENTS
 from features.contracts import TABLES
 from features.database import reached, writing
+from features.errors import SourceUnreachable
+from features.gate_settings import VALUED
 from features.output import write_whole
 from features.site import Site
 from features.sources import open_sources
@@ -65,6 +67,8 @@ def ingest(store: Store, site: Site, *, now: int, raw: "Mapping[str, pa.Table] |
         _sweep(store, folder)
         tables = read_sources(site) if raw is None else raw
         stored = store.all()
+        if rules := disarmed(stored, tables, site):
+            raise SourceUnreachable("; ".join(rules))
         last = max((segment.ingested_at for segment in stored.segments), default=now)
         moment = max(now, last + 1) if before(now, last + 1) and stored.segments else now  # the clock may step back
         found = {name: Ingested(name) for name in TABLES}
@@ -96,6 +100,24 @@ def gone(stored: Stored, tables: "Mapping[str, pa.Table]") -> list[str]:
         for name, rows in stored.source.items()
         if name not in tables
     ]
+
+
+def disarmed(stored: Stored, tables: "Mapping[str, pa.Table]", site: Site) -> list[str]:
+    """Which of the gate's rules looks at a column that a source gave before and gives no more, a sentence each.
+
+    Without it no row would say that a supplier lot is blocked, and all would be free.
+    """
+    found = []
+    for rule, name in VALUED.items():
+        looks, before_, now = getattr(site.gate.rules, rule), stored.source.get(name), tables.get(name)
+        if looks.action == "off" or before_ is None or now is None or looks.column in now.column_names:
+            continue
+        if looks.column in before_.column_names:
+            found.append(
+                f"{name}: the source gives no column {looks.column} any more, by which [gate.rules] {rule} holds lots; "
+                'put it back, name another column there, or set action = "off"'
+            )
+    return found
 
 
 def added_to(stored: Stored, name: str, table: "pa.Table", site: Site, *, now: int) -> Additions:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from features.asked import Asked
-from features.asof import DAY, NO_TIME, Array, before
+from features.asof import DAY, HOUR, NO_TIME, Array, before
 from features.bundle import Bundle
 from features.card import iso
 from features.champion import Scorer
@@ -32,7 +32,6 @@ CODES = {
     "consumed_after_as_of": "genealogy that came with the lot was not known before as_of and is not used",
     "unknown_name": "a characteristic or a supplier lot that came with the lot stands in no table",
     "missing_attribute": "an attribute that the model looks at was not sent with the lot",
-    "not_kept": "rows that came with the lot are not kept as history",
     "not_logged": "the score log does not take scores at present",
     "unknown_lot": "no row of lots says that the lot was produced by as_of",
 }
@@ -83,12 +82,11 @@ def _of_tables(
         if table in tables:
             told = np.bincount(rows, minlength=len(asked)) > 0
             add(~told, "missing_history", f"nothing of this lot is known in {table}")
-    limits = {table: limit for table, limit in limits.items() if table in tables}
     for table, (silent, age) in stale(histories, limits, asked.as_of).items():
         days = age // DAY
         for number in np.unique(days[silent]).tolist():
-            limit = limits[table] / DAY
-            detail = f"the newest row of {table} is {number} days older than as_of; the limit is {limit:g} days"
+            limit = f"{limits[table] / DAY:g} days" if limits[table] >= DAY else f"{limits[table] / HOUR:g} hours"
+            detail = f"the newest row of {table} is {number} days older than as_of; the limit is {limit}"
             add(silent & (days == number), "stale_table", detail)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from features.asof import NO_TIME, Array
+from features.asof import NO_TIME, Array, before
 from features.attributes import OwnRow
 from features.bundle import Bundle
 from features.card import iso
@@ -196,7 +196,7 @@ def _results(
 def noted(said: Scored, asked: Sequence[Asked], bundle: Bundle | None) -> None:
     """Adds the warnings of what records leave out."""
     for place, record in _records(asked):
-        said.warnings[place].extend(_of_record(record, bundle))
+        said.warnings[place].extend(_of_record(record, bundle, asked[place].as_of))
 
 
 def to_log(lots: list[str], said: Scored, rows: list[int], now: int, *, source: str) -> LoggedScores:
@@ -260,7 +260,7 @@ def _iso(moment: int) -> str | None:
     return None if moment == NO_TIME else iso(moment)
 
 
-def _of_record(record: Record, bundle: Bundle | None) -> list[dict[str, str]]:
+def _of_record(record: Record, bundle: Bundle | None, as_of: int) -> list[dict[str, str]]:
     """What a record leaves out."""
     found = []
     if record.late:
@@ -269,6 +269,9 @@ def _of_record(record: Record, bundle: Bundle | None) -> list[dict[str, str]]:
     if record.late_uses:
         detail = f"{record.late_uses} of its genealogy rows not known before as_of are not used"
         found.append({"code": "consumed_after_as_of", "detail": detail})
+    if record.own is not None and not before(record.own["known_at"], as_of):
+        detail = f"the record says that the lot is known at {iso(record.own['known_at'])}, which is not before as_of"
+        found.append({"code": "measured_after_as_of", "detail": detail})
     if record.own is not None and record.own["shipped_at"] != NO_TIME:
         detail = "by its record the lot has shipped; no table says so, and nothing is known of its units in the field"
         found.append({"code": "missing_history", "detail": detail})

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from features.arrivals import ACCEPTED, KNOWN, keep, read_arrivals
 from features.asof import before
 from features.card import iso
+from features.contracts import ACTIONS
 from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
 from features.site import Site
 from features.times import read_moment
@@ -25,7 +26,6 @@ from serving.recording import looking, recording
 from serving.spelling import number_of
 from serving.tables import FOLLOWED
 
-ACTIONS = ("released", "inspected", "reworked", "held", "scrapped")
 _DONE = {RELEASE: "released", INSPECT: "inspected", HOLD: "held"}
 """What carrying a decision out leaves as disposition, unless another is told."""
 _OVERRIDE = ("decision", "reason", "lot_id")

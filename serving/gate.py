@@ -224,11 +224,11 @@ class Gate:
                     return Again(before_)
             except Problem as conflict:
                 return conflict
-        refused, not_kept = self._kept(connection, one, answer, histories, now)
-        amend(answer, refused=refused, not_kept=not_kept)
+        refused = self._kept(connection, one, answer, histories, now)
+        amend(answer, refused)
         call = one.call
         body = {**facts, "call": {"lots": list(call.lots), "as_of": call.as_of, "reasons": call.reasons}}
-        body |= {"refused": refused, "not_kept": not_kept, "answer": answer}
+        body |= {"refused": refused, "answer": answer}
         entry = chain.add(kind="decision", actor=one.actor, body=body, at=now)
         given_now = {"audit_id": str(entry["seq"]), **answer}
         if key is not None:
@@ -237,28 +237,25 @@ class Gate:
 
     def _kept(
         self, connection: sa.Connection, one: GateCall, answer: Answer, histories: Histories, now: int
-    ) -> tuple[dict[str, str], dict[str, str]]:
-        """Keeps what records tell. By place in the call: why one contradicts what is kept, and what is not kept."""
+    ) -> dict[str, str]:
+        """Keeps what records tell. By place in the call: why one is not kept, as it contradicts what is."""
         refused: dict[str, str] = {}
-        not_kept: dict[str, str] = {}
         for place, lot in enumerate(one.call.lots):
             if not isinstance(lot, Mapping) or "problem" in answer["results"][place]:
                 continue
-            told, left_out = self._arrivals(lot, answer["results"][place]["lot_id"], histories, now)
-            if left_out:
-                not_kept[str(place)] = left_out[0]
-            faults = [why for row in told if (why := no_number(row, histories))]
+            told, faults = self._arrivals(lot, answer["results"][place]["lot_id"], histories, now)
+            faults += [why for row in told if (why := no_number(row, histories))]
             said = [] if faults else keep(connection, told, received_at=now)
             if faults := faults or [text for text in said if text not in (ACCEPTED, KNOWN)]:
                 refused[str(place)] = faults[0]
-        return refused, not_kept
+        return refused
 
     def _arrivals(
         self, record: Mapping[str, Any], lot_id: str, histories: Histories, now: int
     ) -> tuple[list[Arrival], list[str]]:
-        """The rows that a record tells, and why some are none, such as those of a clock that runs ahead."""
+        """The rows that a record tells, also those of a clock that runs ahead, and why some are none."""
         told: list[Arrival] = []
-        left_out: list[str] = []
+        faults: list[str] = []
         for table in _TABLES:
             if table == "lots":
                 held = own_row(histories, histories.ids["lot"].code(lot_id), now)
@@ -266,10 +263,12 @@ class Gate:
             else:
                 rows = [{"lot_id": lot_id, **row} for row in record.get(table) or ()]
             known = known_attributes(table, histories, self._site.gate.rules)
-            read, refused = read_arrivals(table, rows, known_attributes=known, timezone=self._site.timezone, now=now)
+            read, refused = read_arrivals(
+                table, rows, known_attributes=known, timezone=self._site.timezone, now=now, early=None
+            )
             told += [arrival for _, arrival in read]
-            left_out += [str(one["reason"]) for one in refused]
-        return told, left_out
+            faults += [str(one["reason"]) for one in refused]
+        return told, faults
 
     def _tell(self, ground: Ground, decided: Decided, answers: Sequence[Any], now: int) -> None:
         """Metrics and the score log; a fault here takes nothing from what is recorded already."""

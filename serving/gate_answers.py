@@ -137,11 +137,9 @@ def _says(
     return f"{asks[:1].upper()}{asks[1:]}{': ' if language == 'en' else '：'}{first}" if first else asks
 
 
-def amend(answer: Answer, *, refused: Mapping[str, str], not_kept: Mapping[str, str]) -> None:
-    """Says of records, by place, that they contradict what is kept, or of what of them is not kept; in place."""
+def amend(answer: Answer, refused: Mapping[str, str]) -> None:
+    """Says of records, by place, that they contradict what is kept; in place."""
     results = answer["results"]
-    for place, why in not_kept.items():
-        results[int(place)]["warnings"].append({"code": "not_kept", "detail": why})
     for place, why in refused.items():
         told = problem("conflicts_with_history", why)
         lot_id = results[int(place)]["lot_id"]

@@ -14,7 +14,7 @@ from features.catalogue import SEGMENTS
 from features.database import check_writable
 from features.errors import DatabaseUnreachable, LotRiskError, SourceUnreachable
 from features.histories import Histories
-from features.ingest import gone, ingest, read_sources
+from features.ingest import disarmed, gone, ingest, read_sources
 from features.kept import Kept
 from features.reading import Reading, histories_of, stored_and_new
 from features.site import Site
@@ -74,7 +74,7 @@ class Intake:
         take away from scores what had arrived.
         """
         sources = read_sources(self._site)
-        if lost := gone(self._stored, sources):
+        if lost := gone(self._stored, sources) + disarmed(self._stored, sources, self._site):
             raise SourceUnreachable("; ".join(lost))
         try:
             if not self._migrated:

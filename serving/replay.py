@@ -55,7 +55,7 @@ def replay(site: Site, engine: sa.Engine, audit_id: str) -> Replayed:
     call = Call(sent["lots"], sent["as_of"], sent["reasons"])
     decided = decide([call], ground, timezone=_rules(engine, entry)["timezone"], now=body["now"])
     (answer,) = decided.answers
-    amend(answer, refused=body["refused"], not_kept=body["not_kept"])
+    amend(answer, body["refused"])
     now = json.loads(json.dumps(answer, allow_nan=False))
     differs = list(_differences("", body["answer"], now))
     notes = []

@@ -4,9 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from features.contracts import ACTIONS
 from features.decision import HOLD, INSPECT, RELEASE
 from serving import wire
-from serving.followed import ACTIONS
 from serving.gate_calls import MOST
 from serving.wire_parts import ID, REASON, WRITES, Told, answers, fields, link, posted
 from serving.wire_scores import CALL, LOTS_OF_CALL

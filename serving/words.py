@@ -224,7 +224,6 @@ WORDS = {
     "warning.unlike_any_seen": Text("Unlike any lot the model has seen", "与模型见过的批次都不相似"),
     "warning.released_to_learn": Text("Released by chance, to learn what becomes of such lots", "为积累数据随机放行"),
     "warning.missing_attribute": Text("An attribute that the model uses was not sent", "缺少模型所用的属性"),
-    "warning.not_kept": Text("Rows sent with the lot are not kept as history", "随批次发送的部分数据未存入历史"),
     "warning.not_logged": Text("This score could not be logged", "此评分未能记录"),
     "warning.unknown_lot": Text("This lot is not known", "未知批次"),
 }

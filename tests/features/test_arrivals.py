@@ -165,7 +165,15 @@ def test_many_rows_are_kept_in_the_order_sent(engine: sa.Engine) -> None:
 
 
 def test_every_table_of_the_contract_takes_rows() -> None:
-    words = {"id": "X", "text": "t", "number": 1.5, "units": 2, "count": 3, "flag": True, "time": "2026-11-01"}
+    kinds = {"id": "X", "text": "t", "number": 1.5, "units": 2, "count": 3, "flag": True, "time": "2026-11-01"}
+    words = {"action": "held"}
     for table, contract in TABLES.items():
-        row = one(table, {column.name: words[column.kind] for column in contract.columns})
+        row = one(table, {column.name: words.get(column.name, kinds[column.kind]) for column in contract.columns})
         assert set(row.row) == {column.name for column in contract.columns}
+
+
+@pytest.mark.parametrize(("action", "good"), [("scrapped", True), ("Scrapped ", True), ("scraped", False)])
+def test_a_disposition_says_one_of_what_can_be_done_with_a_lot(action: str, good: bool) -> None:
+    taken, refused = read("dispositions", {"lot_id": "L1", "decided_at": "2026-11-01T00:00:00Z", "action": action})
+    assert bool(taken) == good
+    assert ["released, inspected, reworked, held, scrapped" in one["reason"] for one in refused] == [True] * (not good)

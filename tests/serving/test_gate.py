@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
@@ -19,8 +21,10 @@ from features.card import iso
 from features.catalogue import ARRIVALS
 from features.champion import read_scorer
 from features.database import open_database, writing
-from features.errors import LotRiskError
+from features.errors import LotRiskError, SourceUnreachable
+from features.gate_settings import GateSettings
 from features.held import rows_of_lot
+from features.histories import Histories
 from features.ingest import ingest
 from features.reading import read_histories
 from features.site import Site, read_site
@@ -42,6 +46,7 @@ from tests.serving.gate_desk import NOW, Row, states
 from tests.serving.test_scores_route import record
 from tests.serving.unsteady import postgres_schema
 
+BLOCKED = {"column": "status", "values": ["blocked"]}
 QUALITY, LINE, ADMIN = (Caller(role, f"a {role}", role) for role in ("quality", "line", "admin"))
 LOT = "L000378"
 
@@ -78,6 +83,12 @@ class Counter:
             published=published,
             stored=published,
         )
+
+    @property
+    def histories(self) -> Histories:
+        histories = self.service.loaded.histories
+        assert histories is not None
+        return histories
 
     def ask(self, body: Any, *, key: str | None = None, actor: str = "press 3") -> Row:
         call = read_gate_call(
@@ -306,8 +317,7 @@ def test_no_lot_is_decided_about_without_rows_that_have_just_arrived(counter: Co
 
 
 def test_a_block_of_a_supplier_lot_waits_for_no_reading_either(counter: Counter) -> None:
-    histories = counter.service.loaded.histories
-    assert histories is not None
+    histories = counter.histories
     name = rows_of_lot(histories, "genealogy", histories.ids["lot"].code(LOT), as_of=NOW)[0]["supplier_lot_id"]
     row = {"supplier_lot_id": name, "inspected_at": iso(NOW - 1), "sample_size": 5, "defects": 5}
     arrive(counter, "inspections", row)
@@ -334,8 +344,6 @@ def test_rows_that_a_call_brings_count_for_those_decided_together_with_it(counte
 
 
 def test_a_hold_of_a_customer_to_whom_the_lot_was_shipped_waits_for_no_reading_either(counter: Counter) -> None:
-    histories = counter.service.loaded.histories
-    assert histories is not None
     shipped = {"shipment_id": "S-1", "lot_id": LOT, "customer_id": "C77", "shipped_at": iso(NOW - DAY), "quantity": 1}
     arrive(counter, "shipments", shipped)
     counter.load()
@@ -410,15 +418,56 @@ def test_what_is_answered_again_is_scored_and_counted_once(counter: Counter) -> 
     assert counter.service.log.waiting == 1
 
 
-def test_rows_of_a_clock_far_ahead_are_told_to_be_not_kept(counter: Counter, stated: Path) -> None:
+def test_rows_of_a_clock_far_ahead_are_kept_and_release_nothing_until_they_count(
+    counter: Counter, stated: Path
+) -> None:
     told = record(stated)
-    told["measurements"][0] = {**told["measurements"][0], "measured_at": iso(NOW + HOUR)}
+    limit = told["measurements"][0]["upper_spec"]
+    told["measurements"][0] |= {"measured_at": iso(NOW + 5 * HOUR), "value": limit + 0.5}
     answer = counter.ask({"lots": [told]})
-    (result,) = answer["results"]
-    assert states(result) == ["measured_after_as_of"]
-    assert "not_kept" in [warning["code"] for warning in result["warnings"]]
-    assert len(counter.arrived("measurements")) == len(told["measurements"]) - 1
+    assert states(answer["results"][0]) == ["measured_after_as_of"]
+    assert len(counter.arrived("measurements")) == len(told["measurements"])
+    counter.load()
+    assert states(counter.ask({"lot_id": "N1"})["results"][0]) == ["measured_after_as_of"]
+    counter.now += 6 * HOUR
+    counter.load()
+    assert [one["rule"] for one in counter.ask({"lot_id": "N1"})["results"][0]["rules"]] == ["out_of_specification"]
     assert replay(counter.site, counter.service.engine, answer["audit_id"]).same
+
+
+def test_a_lot_that_its_record_makes_known_only_later_is_not_released(counter: Counter, stated: Path) -> None:
+    told = record(stated, known_at=iso(NOW + HOUR))
+    (result,) = counter.ask({"lots": [told]})["results"]
+    assert (result["decision"], states(result)) == ("cannot_assess", ["measured_after_as_of"])
+    counter.load()
+    assert states(counter.ask({"lot_id": "N1"})["results"][0]) == ["unknown_lot"]
+
+
+def test_a_source_that_gives_a_rules_column_no_more_frees_nothing(counter: Counter) -> None:
+    data, site = counter.site.folder / "data", counter.site
+    name = rows_of_lot(counter.histories, "genealogy", counter.histories.ids["lot"].code(LOT), as_of=NOW)[0]
+    supplies = pyarrow.csv.read_csv(data / "supplier_lots.csv")
+    blocked = pc.if_else(pc.equal(supplies["supplier_lot_id"], name["supplier_lot_id"]), "blocked", "ok")
+
+    def held() -> list[str]:
+        counter.load()
+        return [one["rule"] for one in counter.ask({"lot_id": LOT})["results"][0]["rules"]]
+
+    with open_store(site) as store:
+        pyarrow.csv.write_csv(supplies.append_column("status", blocked), data / "supplier_lots.csv")
+        ingest(store, site, now=counter.now)
+        counter.now += HOUR
+        assert held() == ["blocked_supplier_lot"]
+        pyarrow.csv.write_csv(supplies, data / "supplier_lots.csv")
+        said = (
+            r"supplier_lots: the source gives no column status any more, by which \[gate.rules\] blocked_supplier_lot"
+        )
+        with pytest.raises(SourceUnreachable, match=said):
+            ingest(store, site, now=counter.now)
+        counter.now += HOUR
+        assert held() == ["blocked_supplier_lot"]
+        off = GateSettings.model_validate({"rules": {"blocked_supplier_lot": {"action": "off", **BLOCKED}}})
+        assert ingest(store, replace(site, gate=off), now=counter.now)
 
 
 def test_a_record_cannot_make_a_word_of_a_number(counter: Counter, stated: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from features.asof import DAY
+from features.asof import DAY, HOUR
 from features.card import iso
 from features.champion import Scorer
 from features.containment import Scope
@@ -119,6 +119,10 @@ def in_state(state: str, desk: Desk, factory: Path, gate: GateSettings | None = 
         ([("inspected", 1), ("released", None)], True),
         ([("inspected", None)], True),
         ([("inspected", 0)], True),
+        ([("Scrapped ", None)], False),
+        ([("burned", None)], False),
+        ([("reworked", 1)], False),
+        ([("held", None), ("Released", None)], True),
     ],
 )
 def test_a_lot_that_was_put_away_or_found_failing_is_not_released_until_it_is_good(
@@ -131,6 +135,23 @@ def test_a_lot_that_was_put_away_or_found_failing_is_not_released_until_it_is_go
     result = desk.one(LOT, histories=desk.with_rows(dispositions=rows))
     assert states(result) == ([] if open_ else ["not_open"])
     assert (result["decision"] == RELEASE) == open_
+
+
+def test_a_table_that_a_limit_is_stated_for_is_watched_also_where_the_model_does_not_use_it(desk: Desk) -> None:
+    assert desk.scorer.bundle is not None and "surveys" not in desk.scorer.bundle.layout.tables
+    result = desk.one(LOT, stale={"surveys": HOUR})
+    assert states(result) == ["stale_history"] and "the limit is 1 hours" in result["unknown"][0]["detail"]
+    assert states(desk.one(LOT, stale={"surveys": 999 * DAY})) == []
+
+
+@pytest.mark.parametrize("rule", ["blocked_supplier_lot", "customer_hold"])
+def test_a_rule_over_a_column_that_is_not_there_releases_nothing(desk: Desk, rule: str) -> None:
+    gate = gate_of(rules={rule: {"action": "hold", "column": "stauts", "values": ["blocked"]}})
+    result = desk.one(LOT, gate=gate)
+    assert (result["decision"], states(result)) == (CANNOT_ASSESS, ["missing_table"])
+    assert f"the rule {rule} looks at" in result["unknown"][0]["detail"] and "stauts" in str(result["unknown"])
+    off = gate_of(rules={rule: {"action": "off", "column": "stauts", "values": ["blocked"]}})
+    assert states(desk.one(LOT, gate=off)) == []
 
 
 def test_a_lot_that_no_table_holds_is_held_by_a_containment_that_lists_it(desk: Desk) -> None:
@@ -238,9 +259,9 @@ def test_wider_limits_are_known_once_another_lot_has_them(desk: Desk, factory: P
 
 def test_a_blocked_supplier_lot_holds_what_it_went_into(desk: Desk, factory: Path) -> None:
     supplier = desk.histories.ids["supplier"].texts[0]
-    blocked = used(desk, factory, "SLX", supplier, status="Blocked")
+    blocked = used(desk, factory, "SLX", supplier, status="Blocked ")
     assert (blocked["decision"], rules(blocked)) == (HOLD, ["blocked_supplier_lot"])
-    assert blocked["rules"][0]["what"] == ["SLX: status is Blocked"]
+    assert blocked["rules"][0]["what"] == ["SLX: status is Blocked "]
     free = used(desk, factory, "SLX", supplier, status="free")
     assert (free["decision"], rules(free)) == (RELEASE, [])
 
