@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from features.asof import DAY, FOREVER, NO_TIME, before
-from features.contracts import TABLES
+from features.contracts import ACTIONS, TABLES
+from features.gate_settings import USUAL, VALUED
 from features.histories import Array, Histories, Table
 from features.reading import Reading
 from features.report import TableReport
@@ -31,6 +32,7 @@ def check_site(reading: Reading, site: Site) -> dict[str, Any]:
         "warnings": [
             *reading.warnings,
             *(f"{name}: {warning}" for name, report in reading.report.items() for warning in report.warnings),
+            *_strange_actions(reading.histories),
         ],
     }
 
@@ -167,17 +169,30 @@ def _on_trust(reading: Reading, site: Site) -> list[str]:
     return said
 
 
+def _strange_actions(histories: Histories) -> list[str]:
+    """Dispositions of which nobody knows what was done."""
+    if "dispositions" not in histories:
+        return []
+    table = histories["dispositions"]
+    said = table.texts["action"].decode(table["action"])
+    strange = [text for text in said if text is None or text.strip().casefold() not in ACTIONS]
+    if not strange:
+        return []
+    return [
+        f"dispositions: {len(strange)} of {len(said)} rows have an action that is none of {', '.join(ACTIONS)}, "
+        f"like {strange[0]}; where it is a lot's last, the gate takes the lot for not_open"
+    ]
+
+
 def _rules_off(reading: Reading, site: Site) -> list[str]:
-    """Rules of the gate that can hold no lot, since what they look at is not there."""
+    """Rules of the gate of which what they look at is not there."""
     rules, tables, said = site.gate.rules, reading.histories.tables, []
-    asked = {
-        "blocked_supplier_lot": ("supplier_lots", rules.blocked_supplier_lot),
-        "customer_hold": ("customers", rules.customer_hold),
-    }
-    for name, (table, rule) in asked.items():
+    for name, table in VALUED.items():
+        rule = getattr(rules, name)
         if rule.action != "off" and not (table in tables and tables[table].has(rule.column)):
+            follows = "holds no lot" if rule.column == getattr(USUAL, name).column else "lets no lot be assessed"
             said.append(
-                f"gate: {name} holds no lot, as {table} has no column {rule.column}; "
+                f"gate: {name} {follows}, as {table} has no column {rule.column}; "
                 f'name another in [gate.rules.{name}], or say action = "off"'
             )
     if rules.overdue_inspection.action != "off" and rules.overdue_inspection.after is None:

@@ -20,7 +20,7 @@ from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
 from features.freshness import newest
 from features.gate_own import own_states
 from features.gate_rules import Fired, rows_of_supplies, ruled
-from features.gate_settings import STATES, VALUED, GateSettings, RulesSettings
+from features.gate_settings import STATES, USUAL, VALUED, GateSettings
 from features.histories import Histories
 from features.judgements import Judgements
 from features.period import duration
@@ -39,10 +39,6 @@ _OF_WARNINGS = {
     "below_min_units": "below_min_units",
 }
 """States that a score's warnings tell of."""
-
-
-_USUAL = RulesSettings()
-"""A site that names another column means that there is one."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +138,7 @@ def _states(ground: Ground, asked: Asked, said: Scored, lot_ids: Sequence[str], 
         for place, detail in lots.items():
             found[place].setdefault(state, detail)
     for rule, table in VALUED.items():
-        looks, usual = getattr(ground.gate.rules, rule), getattr(_USUAL, rule)
+        looks, usual = getattr(ground.gate.rules, rule), getattr(USUAL, rule)
         stands = table in ground.histories and ground.histories[table].has(looks.column)
         if looks.action != "off" and looks.column != usual.column and not stands:
             detail = f"the rule {rule} looks at {table}.{looks.column}, which is not there"

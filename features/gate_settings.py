@@ -80,6 +80,10 @@ VALUED = {"blocked_supplier_lot": "supplier_lots", "customer_hold": "customers"}
 """Rules that look at an attribute, and of which table."""
 
 
+USUAL = RulesSettings()
+"""A site that names another column than these means that there is one."""
+
+
 class RiskClasses(_Section):
     """`[gate.risk_classes]`: the risks from which a released or inspected lot is of medium and of high risk."""
 

@@ -124,3 +124,16 @@ def test_rules_of_the_gate_that_can_hold_no_lot_are_said(tmp_path: Path) -> None
         folder = tmp_path / str(len(toml) + len(more))
         said = check_site(read_small(folder, toml, **more), write_site(folder, toml, **more))["on_trust"]
         assert [one.split()[1] for one in said if one.startswith("gate: ")] == named
+
+
+def test_actions_that_nobody_knows_are_named(tmp_path: Path) -> None:
+    rows = """
+        lot_id,decided_at,action
+        L1,2024-04-01 10:00,Scrapped
+        L2,2024-04-01 10:00,scraped
+    """
+    (warning,) = check_site(read_small(tmp_path, dispositions=rows), write_site(tmp_path, dispositions=rows))[
+        "warnings"
+    ]
+    assert warning.startswith("dispositions: 1 of 2 rows have an action that is none of released,")
+    assert "like scraped; " in warning
