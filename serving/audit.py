@@ -131,8 +131,8 @@ def entry_in(connection: sa.Connection, seq: int) -> Entry | None:
 
 
 def entries(engine: sa.Engine, *, kind: str | None = None, since: int = 0) -> Iterator[Entry]:
-    """Entries after the number `since`, in order, a thousand at a time."""
-    asked = sa.select(*_COLUMNS).order_by(AUDIT.c.seq).limit(1000)
+    """Entries after the number `since`, in order, a hundred at a time: that of a call of 1,000 lots has over 1 MB."""
+    asked = sa.select(*_COLUMNS).order_by(AUDIT.c.seq).limit(100)
     if kind is not None:
         asked = asked.where(AUDIT.c.kind == kind)
     while True:

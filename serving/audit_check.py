@@ -22,6 +22,8 @@ from serving.tables import AUDIT, SALTS
 Item = TypeVar("Item")
 
 CHUNK = 5_000
+_BYTES = 64 * 1024 * 1024  # of bodies at once, or nearly: the entry of a call of 1,000 lots has more than 1 MB
+_FEW = 50  # of the first chunk, when nobody knows yet how long they are
 _HEADS = 500  # that are looked up at once
 _REFUSES = "the audit log is only added to"  # what the guards say
 
@@ -60,11 +62,13 @@ def check_audit(engine: sa.Engine, state_dir: Path, *, kept: Sequence[Head] = ()
 
 
 def _chunks(engine: sa.Engine) -> Iterator[Sequence[Any]]:
-    asked = sa.select(AUDIT).order_by(AUDIT.c.seq).limit(CHUNK)
-    rows = _rows(engine, asked)
+    asked, size = sa.select(AUDIT).order_by(AUDIT.c.seq), min(_FEW, CHUNK)
+    rows = _rows(engine, asked.limit(size))
     while rows:
         yield rows
-        rows = _rows(engine, asked.where(AUDIT.c.seq > rows[-1].seq))
+        told = sum(len(str(row.body)) for row in rows)
+        size = max(1, min(CHUNK, 10 * size, len(rows) * _BYTES // max(told, 1)))
+        rows = _rows(engine, asked.where(AUDIT.c.seq > rows[-1].seq).limit(size))
 
 
 def _rows(engine: sa.Engine, asked: Any) -> Sequence[Any]:
