@@ -1,5 +1,7 @@
 """States of a lot by its own rows: news still to come, limits left out or widened, an unknown customer, put away."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from features.asked import Asked, rows_by_lot
@@ -26,29 +28,49 @@ def own_states(asked: Asked, histories: Histories, gate: GateSettings) -> dict[s
 
 
 def _put_away(asked: Asked, histories: Histories) -> Told:
-    """Lots of which the last disposition does not say that they are good: not released, reworked or inspected, or found
-    failing.
+    """Lots of which what was said last does not say that they are good: a disposition that is none of `_OPEN` or found
+    them failing without releasing them, or an outcome that they failed."""
+    last: dict[int, str] = {}
+    for _, place, why in sorted([*_disposed(asked, histories), *_failed(asked, histories)]):
+        last[place] = why
+    return {place: why for place, why in last.items() if why}
 
-    An inspection of which nobody said what it found changes nothing: a lot that was held stays so.
-    """
+
+Event = tuple[int, int, str]
+"""When, the place of the asked lot, and why it is not to be released; "": it is good."""
+
+
+def _disposed(asked: Asked, histories: Histories) -> Iterator[Event]:
+    """An inspection of which nobody said what it found changes nothing: a lot that was held stays so."""
     if "dispositions" not in histories:
-        return {}
+        return
     table = histories["dispositions"]
-    question, row = rows_by_lot(histories, "dispositions").pairs(asked.lot)
-    known = stands(table.known[row], table.superseded[row], asked.as_of[question])
-    question, row = question[known], row[known]
-    found = table["found"][row] if table.has("found") else np.full(len(row), -1)
     texts = table.texts["action"].texts
-    last: dict[int, tuple[str, bool]] = {}
-    for place in np.argsort(table["decided_at"][row], kind="stable").tolist():
-        action = texts[int(table["action"][row[place]])].strip().casefold()
-        if action != "inspected" or found[place] >= 0:
-            last[int(question[place])] = action, bool(found[place] == 1) and action != "released"
-    return {
-        lot: "it was found failing" if failed else f"its last disposition is {action}"
-        for lot, (action, failed) in last.items()
-        if failed or action not in _OPEN
-    }
+    for place, row in _standing(asked, histories, "dispositions"):
+        action = texts[int(table["action"][row])].strip().casefold()
+        found = int(table["found"][row]) if table.has("found") else -1
+        if found == 1 and action != "released":
+            yield int(table["decided_at"][row]), place, "it was found failing"
+        elif action not in _OPEN:
+            yield int(table["decided_at"][row]), place, f"its last disposition is {action}"
+        elif action != "inspected" or found == 0:
+            yield int(table["decided_at"][row]), place, ""
+
+
+def _failed(asked: Asked, histories: Histories) -> Iterator[Event]:
+    if "outcomes" in histories:
+        table = histories["outcomes"]
+        for place, row in _standing(asked, histories, "outcomes"):
+            if table["failed"][row] == 1:
+                yield int(table.known[row]), place, "an outcome says that it failed"
+
+
+def _standing(asked: Asked, histories: Histories, name: str) -> list[tuple[int, int]]:
+    """(place of the asked lot, row) of the rows about it that stand at its `as_of`."""
+    table = histories[name]
+    question, row = rows_by_lot(histories, name).pairs(asked.lot)
+    known = stands(table.known[row], table.superseded[row], asked.as_of[question])
+    return list(zip(question[known].tolist(), row[known].tolist(), strict=True))
 
 
 def _customers(asked: Asked, histories: Histories, gate: GateSettings) -> Told:

@@ -9,6 +9,7 @@ from features.period import duration, nearest
 
 Caution = Literal["inspect", "hold"]
 """What a rule asks for; no rule releases."""
+Asks = Literal["inspect", "hold", "off"]
 Outcome = Literal["inspect", "hold", "cannot_assess"]
 RISK_CLASSES = ("low", "medium", "high", "unknown", "rule")
 """Of a decision that is overruled: by its risk, or `unknown` where it could not be assessed, `rule` where one held."""
@@ -43,7 +44,7 @@ class _Section(BaseModel):
 class RuleSettings(_Section):
     """One rule. `action`: what it asks for, or "off"."""
 
-    action: Caution | Literal["off"] = "hold"
+    action: Asks = "hold"
 
 
 class ValueRule(RuleSettings):
@@ -56,7 +57,7 @@ class ValueRule(RuleSettings):
 class InspectionRule(RuleSettings):
     """`after`: how long after its receipt a supplier lot without an inspection is overdue; absent: never."""
 
-    action: Caution | Literal["off"] = "inspect"
+    action: Asks = "inspect"
     after: str | None = None
 
     @model_validator(mode="after")

@@ -48,6 +48,7 @@ class RowReader:
         nulls = {c.name: None if c.required else _NULLS.get(c.kind) for c in contract.columns}
         self._empty: dict[str, Any] = {"known_at": None} | nulls
         self._key, self._happened, self._known = contract.key, contract.happened, contract.known
+        self._ships = table == "lots"
         self.time = partial(_time, timezone)
 
     def read(self, sent: dict[str, Any], *, where: str, extras: Collection[str]) -> dict[str, Any]:
@@ -101,6 +102,8 @@ class RowReader:
                     raise _Wrong("is missing")
         except _Wrong as wrong:
             raise BadRecord("invalid_record", f"{where}.{name} {wrong}") from None
+        if self._ships and before(row["shipped_at"][1], row["produced_at"][0]) and row["shipped_at"][1] != NO_TIME:
+            raise BadRecord("invalid_record", f"{where}.shipped_at is before produced_at: no lot ships unmade")
         self._part_times(row)
         if row["known_at"] != NO_TIME and before(row["known_at"], row.get(self._happened, NO_TIME)):
             raise BadRecord("invalid_record", f"{where}.known_at is before {self._happened}: known before it happened")

@@ -177,3 +177,14 @@ def test_a_disposition_says_one_of_what_can_be_done_with_a_lot(action: str, good
     taken, refused = read("dispositions", {"lot_id": "L1", "decided_at": "2026-11-01T00:00:00Z", "action": action})
     assert bool(taken) == good
     assert ["released, inspected, reworked, held, scrapped" in one["reason"] for one in refused] == [True] * (not good)
+
+
+@pytest.mark.parametrize(
+    ("shipped", "good"),
+    [("2026-11-01T10:00:00Z", True), ("2026-11-01T07:59:59Z", False), ("2026-11-01", True), ("2026-10-31", False)],
+)
+def test_a_lot_is_not_shipped_before_it_is_made_and_a_day_is_its_end(shipped: str, good: bool) -> None:
+    row = {"lot_id": "L1", "product_id": "P1", "produced_at": "2026-11-01T08:00:00Z", "quantity": 1}
+    taken, refused = read("lots", {**row, "shipped_at": shipped})
+    assert bool(taken) == good
+    assert ["shipped_at is before produced_at" in one["reason"] for one in refused] == [True] * (not good)

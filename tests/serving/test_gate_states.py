@@ -137,6 +137,15 @@ def test_a_lot_that_was_put_away_or_found_failing_is_not_released_until_it_is_go
     assert (result["decision"] == RELEASE) == open_
 
 
+def test_a_lot_of_which_an_outcome_says_that_it_failed_is_not_released(desk: Desk) -> None:
+    outcome = {"lot_id": LOT, "known_at": iso(NOW - DAY)}
+    reworked = [{"lot_id": LOT, "decided_at": iso(NOW - HOUR), "action": "reworked"}]
+    assert states(desk.one(LOT, histories=desk.with_rows(outcomes=[{**outcome, "failed": 0}]))) == []
+    assert states(desk.one(LOT, histories=desk.with_rows(outcomes=[{**outcome, "failed": 1}]))) == ["not_open"]
+    after = desk.with_rows(outcomes=[{**outcome, "failed": 1}], dispositions=reworked)
+    assert states(desk.one(LOT, histories=after)) == []
+
+
 def test_a_table_that_a_limit_is_stated_for_is_watched_also_where_the_model_does_not_use_it(desk: Desk) -> None:
     assert desk.scorer.bundle is not None and "surveys" not in desk.scorer.bundle.layout.tables
     result = desk.one(LOT, stale={"surveys": HOUR})
