@@ -7,9 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from features.contracts import TABLES
 from features.period import duration, nearest
 
-Caution = Literal["inspect", "hold"]
-"""What a rule asks for; no rule releases."""
 Asks = Literal["inspect", "hold", "off"]
+"""What a rule asks for, if it is not off; no rule releases."""
 Outcome = Literal["inspect", "hold", "cannot_assess"]
 RISK_CLASSES = ("low", "medium", "high", "unknown", "rule")
 """Of a decision that is overruled: by its risk, or `unknown` where it could not be assessed, `rule` where one held."""
