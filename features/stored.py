@@ -161,6 +161,13 @@ class Store:
             self._read[segment.id] = read_segment(self._site.state_dir / FOLDER / segment.file, segment)
         return self._read[segment.id]
 
+    def folded(self, connection: sa.Connection, table: str, *, after: int = 0) -> "Iterator[tuple[Segment, pa.Table]]":
+        """Segments of rows of a table that arrived, those after the one of that id, and what they hold."""
+        asked = sa.select(*_COLUMNS).where(SEGMENTS.c.table == table, SEGMENTS.c.origin == "arrivals")
+        for row in connection.execute(asked.where(SEGMENTS.c.id > after).order_by(SEGMENTS.c.id)).all():
+            segment = Segment(*row)
+            yield segment, self.rows(segment)
+
     @contextmanager
     def _asking(self) -> Iterator[sa.Connection | None]:
         """One look at the catalogue, of one moment; None where the database is not there or knows of no segments."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from features.stored import Store
 from serving.audit_check import check_audit
 from serving.erasure import erase
 from serving.problems import Problem
@@ -53,7 +54,8 @@ def test_a_complaint_of_a_long_id_is_kept_and_can_be_erased(counter: Counter) ->
     said = take("returns", body, media_type="application/json", key=None, actor="me", now=counter.now)
     assert (said["accepted"], said["refused"]) == (2, [])
     engine = counter.service.engine
-    assert erase(engine, table="returns", key=LONG, reason="asked for", actor="me", at=counter.now)["salts"] == 1
+    store = Store(counter.site, engine)
+    assert erase(store, table="returns", key=LONG, reason="asked for", actor="me", at=counter.now)["salts"] == 1
     assert check_audit(engine, counter.site.state_dir).salts == 1
 
 
