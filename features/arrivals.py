@@ -119,6 +119,12 @@ def last_arrival(connection: sa.Connection) -> int:
     return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(ARRIVALS.c.id), 0))).scalar_one())
 
 
+def digest_of(said: Any) -> bytes:
+    """sha256 of what a row says."""
+    text = json.dumps(said, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).digest()
+
+
 class _AnyName(Collection[str]):
     """Every name that an attribute may have."""
 
@@ -163,8 +169,8 @@ def _arrival(contract: TableContract, row: dict[str, Any], sent: Mapping[str, An
     if sent.get("known_at") is not None:
         row["known_at"] = _written(sent["known_at"], known)
     key = [None if read[name] == NO_TIME else read[name] for name in contract.key]
-    version = _digest([contract.name, key, None if known == NO_TIME else known])
-    return Arrival(contract.name, version, _digest(row), row, known)
+    version = digest_of([contract.name, key, None if known == NO_TIME else known])
+    return Arrival(contract.name, version, digest_of(row), row, known)
 
 
 def _said_known(contract: TableContract, reader: RowReader, sent: Mapping[str, Any]) -> int:
@@ -198,8 +204,3 @@ def _held(connection: sa.Connection, versions: Sequence[bytes]) -> dict[bytes, b
         asked = sa.select(ARRIVALS.c.version, ARRIVALS.c.digest).where(ARRIVALS.c.version.in_(some))
         found |= {row.version: row.digest for row in connection.execute(asked)}
     return found
-
-
-def _digest(said: Any) -> bytes:
-    text = json.dumps(said, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).digest()

@@ -27,7 +27,7 @@ ARRIVALS = sa.Table(
     sa.Column("id", _NUMBER, primary_key=True),  # ascending in the order of commits
     sa.Column("table", sa.Text, nullable=False),
     sa.Column("version", sa.LargeBinary, nullable=False, unique=True),  # sha256 of table, key and known time
-    sa.Column("digest", sa.LargeBinary, nullable=False),  # sha256 of all the row says
+    sa.Column("digest", sa.LargeBinary, nullable=False),  # sha256 of all the row says; erased: without the text
     sa.Column("row", sa.Text),  # JSON; null once folded
     sa.Column("received_at", sa.BigInteger, nullable=False),
     sa.Column("segment", sa.BigInteger),  # that it was folded into

@@ -22,7 +22,7 @@ def proof_of(site: Site, stored: Stored) -> dict[str, Any]:
 
     `segments`: those read; `arrivals`: the highest id among the rows that arrived, how many there were; `ingested_by`:
     by when all had come in, None: no bound was set. `sha256`: over the segments of sources and what each row that
-    arrived says, wherever it is kept by now: the same day gives the same hash.
+    arrived says, wherever it is kept by now: the same day gives the same hash, until a text is erased.
     """
     if stored.nothing:
         return {}

@@ -99,7 +99,7 @@ class Store:
     def __init__(self, site: Site, engine: sa.Engine) -> None:
         self._site, self.engine = site, engine
         self._read: dict[int, pa.Table] = {}
-        self._parsed: dict[int, Mapping[str, Any]] = {}
+        self._parsed: dict[str, Mapping[str, Any]] = {}
         self._made = False  # whether the database has had its tables
 
     def state(self) -> State:
@@ -137,10 +137,10 @@ class Store:
                 used.append(segment)
                 (source if segment.origin == "source" else folded).setdefault(segment.table, []).append(rows)
         for name in dict.fromkeys(row.table for row in waiting):
-            some = [(row.id, self._row(row.id, row.row), row.received_at) for row in waiting if row.table == name]
+            some = [(row.id, self._row(row.row), row.received_at) for row in waiting if row.table == name]
             if (rows := _came_before(arrivals_table(name, some), ingested_by)).num_rows:
                 unfolded[name] = rows
-        self._parsed = {row.id: self._parsed[row.id] for row in waiting}
+        self._parsed = {row.row: self._parsed[row.row] for row in waiting}
         return Stored(
             {name: unite(name, parts) for name, parts in source.items()},
             {name: unite(name, parts) for name, parts in folded.items()},
@@ -150,16 +150,23 @@ class Store:
             ingested_by,
         )
 
-    def _row(self, number: int, text: str) -> Mapping[str, Any]:
-        if number not in self._parsed:
-            self._parsed[number] = json.loads(text)
-        return self._parsed[number]
+    def _row(self, text: str) -> Mapping[str, Any]:
+        if text not in self._parsed:
+            self._parsed[text] = json.loads(text)
+        return self._parsed[text]
 
     def rows(self, segment: Segment) -> "pa.Table":
         """Those of a segment; SourceUnreachable where its file is not what the catalogue says."""
         if segment.id not in self._read:
             self._read[segment.id] = read_segment(self._site.state_dir / FOLDER / segment.file, segment)
         return self._read[segment.id]
+
+    def folded(self, connection: sa.Connection, table: str, *, after: int = 0) -> "Iterator[tuple[Segment, pa.Table]]":
+        """Segments of rows of a table that arrived, those after the one of that id, and what they hold."""
+        asked = sa.select(*_COLUMNS).where(SEGMENTS.c.table == table, SEGMENTS.c.origin == "arrivals")
+        for row in connection.execute(asked.where(SEGMENTS.c.id > after).order_by(SEGMENTS.c.id)).all():
+            segment = Segment(*row)
+            yield segment, self.rows(segment)
 
     @contextmanager
     def _asking(self) -> Iterator[sa.Connection | None]:

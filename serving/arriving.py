@@ -144,7 +144,7 @@ def entry_body(connection: sa.Connection, table: str, accepted: Sequence[Arrival
     plain = [{name: value for name, value in arrival.row.items() if name not in words} for arrival in accepted]
     digest = hashlib.sha256("\n".join(json.dumps(row, sort_keys=True) for row in plain).encode()).hexdigest()
     said = [
-        (str(arrival.row[name]), key_of(table, dict(arrival.row)))
+        (str(arrival.row[name]), key_of(table, arrival.row))
         for arrival in accepted
         for name in words
         if name in arrival.row

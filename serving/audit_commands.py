@@ -120,17 +120,21 @@ def head(site: Path, out: Path | None) -> None:
 @AS_JSON
 def erase(site: Path, table: str, key: str, reason: str, as_json: bool) -> None:
     """Erase what a customer wrote: nobody can tell any more what the log's hash of it is of."""
+    from features.stored import Store
     from serving.actors import at_terminal
     from serving.erasure import NOT_REACHED
     from serving.erasure import erase as run
 
-    with _opened(site) as (_, engine):
-        done = run(engine, table=table, key=key, reason=reason, actor=at_terminal(), at=time_ns() // 1000)
+    with _opened(site) as (settings, engine):
+        done = run(
+            Store(settings, engine), table=table, key=key, reason=reason, actor=at_terminal(), at=time_ns() // 1000
+        )
     if as_json:
         print_json({**done, "not_reached": NOT_REACHED})
         return
     click.echo(
-        f"erased: {done['salts']} salts, text of {done['rows']} rows not folded; entry {done['audit_id']} says so"
+        f"erased: {done['salts']} salts, text of {done['rows']} rows not folded, {done['digests']} hashes of rows with "
+        f"their text; entry {done['audit_id']} says so"
     )
     click.echo(NOT_REACHED)
 

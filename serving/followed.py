@@ -208,13 +208,13 @@ def _result(entry: Entry, lot_id: Any) -> Mapping[str, Any]:
     results: list[dict[str, Any]] = [one for one in entry.body["answer"]["results"] if one["lot_id"] is not None]
     if not results:
         raise Problem("unknown_lot", f"decision {entry.seq} is about no lot that said its id")
-    if lot_id is None:
-        if len(results) > 1:
-            raise Problem("invalid_request", f"the decision is about {len(results)} lots; say which in lot_id")
-        return results[0]
-    found = next((result for result in results if result["lot_id"] == lot_id), None)
+    if lot_id is None and len(results) > 1:
+        raise Problem("invalid_request", f"the decision is about {len(results)} lots; say which in lot_id")
+    found = next((result for result in results if lot_id is None or result["lot_id"] == lot_id), None)
     if found is None:
         raise Problem("unknown_lot", f"decision {entry.seq} is not about a lot {str(lot_id)[:100]}")
+    if "\0" in found["lot_id"]:
+        raise Problem("unknown_lot", "the lot_id holds a null character: there is no such lot to note anything of")
     return found
 
 

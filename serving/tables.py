@@ -1,4 +1,7 @@
-"""The SQL tables of the gate: audit log, salts, answers given once, keys, containments. Times in microseconds UTC."""
+"""The SQL tables of the gate: audit log, salts, answers given once, keys, containments. Times in microseconds UTC.
+
+An id may have 1,000 characters of three bytes. PostgreSQL's usual index takes 2,704 bytes, its hash index any text.
+"""
 
 import sqlalchemy as sa
 
@@ -25,7 +28,7 @@ SALTS = sa.Table(
     sa.Column("salt", sa.LargeBinary, nullable=False),  # without it nobody can tell what text the hash is of
     sa.Column("table", sa.Text, nullable=False),
     sa.Column("key", sa.Text, nullable=False),  # of the row whose text it is
-    sa.Index("salts_of", "table", "key"),
+    sa.Index("salts_of", "key", postgresql_using="hash"),
 )
 ANSWERS = sa.Table(
     "answers",
@@ -67,8 +70,9 @@ CONTAINMENTS = sa.Table(
 FOLLOWED = sa.Table(
     "followed",
     METADATA,
-    sa.Column("decision", sa.BigInteger, primary_key=True, autoincrement=False),  # seq of its entry
-    sa.Column("lot_id", sa.Text, primary_key=True),
+    sa.Column("id", _NUMBER, primary_key=True),
+    sa.Column("decision", sa.BigInteger, nullable=False),  # seq of its entry
+    sa.Column("lot_id", sa.Text, nullable=False),  # one row each of a decision's lots
     sa.Column("now", sa.Text, nullable=False),  # the decision that stands: the gate's, or the last override's
     sa.Column("action", sa.Text),  # the last that was carried out; null: none was
     sa.Column("found", sa.Integer),  # at an inspection, 0 or 1
@@ -76,7 +80,8 @@ FOLLOWED = sa.Table(
         "overruled", sa.BigInteger
     ),  # seq of the last override's entry; null: there was none, or it releases nothing
     sa.Column("failed", sa.BigInteger),  # seq of the last entry that says scrapped, or found failing
-    sa.Index("followed_of_lot", "lot_id"),
+    sa.Index("followed_of_decision", "decision"),
+    sa.Index("followed_of_lot", "lot_id", postgresql_using="hash"),
 )
 """What became of decisions that were overridden or carried out; the audit log has how it came so."""
 NEWEST = sa.Table(

@@ -13,14 +13,12 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.catalogue import ARRIVALS
 from features.database import open_database, writing
 from features.errors import DatabaseUnreachable, LotRiskError
 from serving import audit_check
 from serving.audit import FIRST, append, body_text, entries, entry_of, hash_of, last_of, salted
 from serving.audit_check import Checked, check_audit
 from serving.damage import KINDS
-from serving.erasure import erase
 from serving.heads import FILE, Head, head_of, read_heads, write_heads
 from serving.migrate import migrate
 from serving.tables import AUDIT, SALTS
@@ -374,30 +372,6 @@ def test_no_head_is_written_of_a_log_that_did_not_grow(engine: sa.Engine, tmp_pa
     assert not write_heads(engine, tmp_path)
     fill(engine, 1)
     assert [write_heads(engine, tmp_path) for _ in range(3)] == [True, False, False]
-
-
-def test_erasing_leaves_the_log_good_and_the_hash_of_nothing(engine: sa.Engine, tmp_path: Path) -> None:
-    row = {"return_id": "R-1", "lot_id": "L1", "description": "Mr Kovač, it leaks", "quantity": 1}
-    with writing(engine) as connection:
-        stands = salted(connection, "Mr Kovač, it leaks", table="returns", key="R-1")
-        other = salted(connection, "Another", table="returns", key="R-2")
-        append(connection, kind="arrivals", actor="me", body={"texts": [stands, other]}, at=1)
-        for number, told in enumerate((row, row | {"return_id": "R-2"})):
-            values = {"table": "returns", "version": bytes([number]), "digest": b"", "row": json.dumps(told)}
-            connection.execute(ARRIVALS.insert().values(**values, received_at=1))
-    done = erase(engine, table="returns", key="R-1", reason="asked by the customer", actor="command:me", at=2)
-    assert done == {"audit_id": 2, "salts": 1, "rows": 1}
-    assert check_audit(engine, tmp_path) == Checked(2, 2, 0, 1)
-    entry = entry_of(engine, 2)
-    assert entry is not None and entry.kind == "erasure" and entry.body["erased"] == [stands]
-    assert entry.body["reason"] == "asked by the customer"
-    with engine.connect() as connection:
-        told = [
-            json.loads(one) for one in connection.execute(sa.select(ARRIVALS.c.row).order_by(ARRIVALS.c.id)).scalars()
-        ]
-    assert [one["description"] for one in told] == [None, "Mr Kovač, it leaks"]
-    with pytest.raises(LotRiskError, match=r"returns R-1: neither a salt .* Not reached: what the sources say"):
-        erase(engine, table="returns", key="R-1", reason="again", actor="command:me", at=3)
 
 
 def test_whoever_words_a_reason_cannot_make_up_a_salted_text(engine: sa.Engine, tmp_path: Path) -> None:

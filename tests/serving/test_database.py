@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -32,7 +33,7 @@ from serving.checkpoints import EVERY, Checkpoints
 from serving.migrate import migrate
 from serving.once import Given
 from serving.score_rows import SCORES
-from serving.tables import AUDIT, KEYS, NEWEST
+from serving.tables import AUDIT, FOLLOWED, KEYS, NEWEST, SALTS
 from tests.serving.live import eventually
 from tests.serving.unsteady import postgres_schema
 
@@ -60,6 +61,44 @@ def test_migrating_makes_the_tables_that_the_code_speaks_of(url: str, engine: sa
         assert {SEGMENTS.name, AUDIT.name} <= set(METADATA.tables)
         made = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(made, METADATA) == []
+        found = sa.inspect(connection)
+        for name, table in METADATA.tables.items():
+            assert found.get_pk_constraint(name)["constrained_columns"] == table.primary_key.columns.keys()
+            if connection.dialect.name == "postgresql":
+                hashed = {one["name"] for one in found.get_indexes(name) if _method(one) == "hash"}
+                assert hashed == {index.name for index in table.indexes if _hashed(index)}
+
+
+def _method(index: Any) -> Any:
+    return index.get("dialect_options", {}).get("postgresql_using")
+
+
+SHORT = {
+    "answers": {"scope", "key"},
+    "audit": {"kind"},
+    "keys": {"id"},
+    "salts": {"hash"},
+    "scores": {"lot_id", "model_version"},  # cut to 500 characters; a number, or the name of a rate
+    "segments": {"file"},
+}
+"""By table the texts in usual indexes, of which PostgreSQL takes 2,704 bytes."""
+
+
+def test_no_usual_index_is_over_an_id_that_may_be_long() -> None:
+    found: dict[str, set[str]] = {}
+    for name, table in METADATA.tables.items():
+        keyed = [column for index in table.indexes if not _hashed(index) for column in index.columns]
+        keyed += [column for one in table.constraints if isinstance(one, _UNIQUE) for column in one.columns]
+        if texts := {column.name for column in keyed if isinstance(column.type, sa.Text)}:
+            found[name] = texts
+    assert found == SHORT
+
+
+_UNIQUE = (sa.PrimaryKeyConstraint, sa.UniqueConstraint)
+
+
+def _hashed(index: sa.Index) -> bool:
+    return index.dialect_kwargs.get("postgresql_using") == "hash"
 
 
 def test_a_table_that_differs_from_the_code_is_noticed(url: str, engine: sa.Engine) -> None:
@@ -105,6 +144,13 @@ def test_of_decisions_kept_one_by_one_the_newest_of_each_lot_stays(url: str, eng
         assert connection.execute(asked).all() == [(b"a", 7), (b"b", 5)]
 
 
+def waits_for(table: str, engine: sa.Engine) -> bool:
+    """Whether somebody waits for a lock on the table."""
+    asked = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass(:name)")
+    with engine.connect() as connection:
+        return bool(connection.execute(asked, {"name": table}).scalar_one())
+
+
 def test_what_a_worker_of_before_is_deciding_is_not_lost_with_the_table() -> None:
     with postgres_schema() as url:
         migrate(url, to="0003")
@@ -116,16 +162,51 @@ def test_what_a_worker_of_before_is_deciding_is_not_lost_with_the_table() -> Non
         with writing(engine) as connection:
             connection.execute(add.values(lot=b"a", decision=7))
             migrating.start()
-
-            def waits() -> bool:
-                asked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'decided'::regclass"
-                with other.connect() as looking:
-                    return bool(looking.execute(sa.text(asked)).scalar_one())
-
-            eventually(waits, "the migration waits for the decision")
+            eventually(lambda: waits_for("decided", other), "the migration waits for the decision")
         migrating.join()
         with engine.connect() as connection:
             assert connection.execute(sa.select(NEWEST.c.lot, NEWEST.c.decision)).all() == [(b"a", 7)]
+        engine.dispose()
+        other.dispose()
+
+
+NOTED = {"decision": 7, "lot_id": "L1", "now": "hold", "action": "held", "found": None, "overruled": 3, "failed": None}
+SALT = {"hash": "salted:0", "salt": b"x", "table": "returns", "key": "R-1"}
+
+
+def test_what_was_noted_of_decisions_and_the_salts_of_before_stay(url: str, engine: sa.Engine) -> None:
+    migrate(url, to="0004")
+    with engine.begin() as connection:
+        connection.execute(sa.insert(_as_before(FOLLOWED)).values(**NOTED))
+        connection.execute(sa.insert(SALTS).values(**SALT))
+    migrate(url)
+    with engine.begin() as connection:
+        connection.execute(sa.insert(_as_before(FOLLOWED)).values(**NOTED | {"lot_id": "L2"}))  # by a worker of before
+        asked = sa.select(FOLLOWED).order_by(FOLLOWED.c.id)
+        found = [dict(row) for row in connection.execute(asked).mappings()]
+        assert found == [{"id": 1, **NOTED}, {"id": 2, **NOTED, "lot_id": "L2"}]
+        assert [dict(row) for row in connection.execute(sa.select(SALTS)).mappings()] == [SALT]
+
+
+def _as_before(table: sa.Table) -> sa.TableClause:
+    """Without the number that its rows have since."""
+    return sa.table(table.name, *(sa.column(one.name) for one in table.c if one.name != "id"))
+
+
+def test_what_a_worker_of_before_is_noting_is_waited_for() -> None:
+    with postgres_schema() as url:
+        migrate(url, to="0004")
+        engine, other = open_database(url), open_database(url)
+        migrating = threading.Thread(target=migrate, args=(url,))
+        with writing(engine) as connection:
+            connection.execute(sa.insert(_as_before(FOLLOWED)).values(**NOTED))
+            migrating.start()
+            eventually(lambda: waits_for("followed", other), "the migration waits for the note")
+            connection.execute(sa.insert(SALTS).values(**SALT))
+        migrating.join()
+        with engine.connect() as connection:
+            assert connection.execute(sa.select(FOLLOWED.c.id, FOLLOWED.c.lot_id)).all() == [(1, "L1")]
+            assert connection.execute(sa.select(SALTS.c.key)).scalars().all() == ["R-1"]
         engine.dispose()
         other.dispose()
 
@@ -159,7 +240,7 @@ def test_a_database_of_a_newer_version_is_refused(url: str, engine: sa.Engine) -
     migrate(url)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(LotRiskError, match="is at revision 9999 and this lot-risk knows up to 0004: a newer one"):
+    with pytest.raises(LotRiskError, match="is at revision 9999 and this lot-risk knows up to 0005: a newer one"):
         migrate(url)
 
 
