@@ -61,7 +61,7 @@ class Service:
         self.log = ScoreLog(site.database_url, spill=spill_folder(site.state_dir))
         self.engine: sa.Engine = open_database(site.database_url)
         self._checkpoints = Checkpoints(self.engine)
-        self.arriving = Arriving(site, self.engine, histories=lambda: self.loaded.histories)
+        self.arriving = Arriving(site, self.engine, histories=lambda: self.loaded.histories, clock=_now)
         self.keys, self.sessions = KnownKeys(site, self.engine), Sessions(site.state_dir)
         self._follower = Follower(site, told=metrics.told, looked=lambda: metrics.looked(self.log))
         self._shadow = Shadow(
@@ -100,7 +100,7 @@ class Service:
 
     def close(self) -> None:
         """Lets what is being scored end, then writes what waits to be logged."""
-        for lane in (self._quick, self._slow, self._long, self.gate):
+        for lane in (self._quick, self._slow, self._long, self.gate, self.arriving):
             lane.close()
         self._shadow.close()
         self._follower.close()
