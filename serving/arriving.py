@@ -30,7 +30,7 @@ from serving.audit import append, salt_of
 from serving.bodies import parsed
 from serving.erasure import FREE_TEXT, key_of
 from serving.lane import Lane
-from serving.problems import Problem
+from serving.problems import Problem, not_read
 from serving.tables import SALTS
 
 MOST_ROWS = 10_000
@@ -91,7 +91,7 @@ class Arriving:
         sent = read_rows(body, media_type)
         histories = self._histories()
         if histories is None:
-            raise Problem("not_ready", "the histories have not been read yet; try again in a moment")
+            raise not_read()
         request = once.request_hash(table.encode() + b"\n" + body)
         scope = f"POST {ROUTE} {actor}"
         arrivals, refused = self.read(table, sent, histories, now=now)

@@ -34,7 +34,7 @@ from serving.lot import lots_with, what_is_known
 from serving.metrics import Metrics
 from serving.models import card_of, model_versions
 from serving.monitor import REPORTS
-from serving.problems import Problem
+from serving.problems import Problem, not_read
 from serving.promoting import promote_apart
 from serving.published import open_file, out_of_date, spill_folder
 from serving.queries import LotsQuery
@@ -211,7 +211,7 @@ class Service:
         now = self.loaded
         if now.scorer is None or now.histories is None:
             why = now.refused if now.scorer is None else now.published.fault
-            raise Problem("not_ready", why or "the histories have not been read yet; try again in a moment")
+            raise not_read(why)
         return now.scorer, now.histories
 
     def _answer(self, calls: Sequence[Call]) -> list[Answer]:
