@@ -94,7 +94,9 @@ def test_a_call_of_few_rows_does_not_wait_behind_those_of_many(
     async def one_beside_many() -> None:
         asked: dict[str, Any] = {"media_type": JSON, "key": None, "actor": "Ana"}
         many = [asyncio.ensure_future(workers[0].ask("lots", b" " * (FEW + n), **asked)) for n in (1, 2, 3)]
-        await workers[0].ask("lots", b" ", **asked)
+        await asyncio.sleep(0)  # so that they are asked first
+        async with asyncio.timeout(5):
+            await workers[0].ask("lots", b" ", **asked)
         assert taken == [1]
         free.set()
         await asyncio.gather(*many)
