@@ -30,7 +30,7 @@ from sqlalchemy.exc import (
 
 from features.errors import DatabaseUnreachable, SettingsError
 
-BUSY = 2.0  # seconds that a statement waits for another writer; the service's own transactions take a tenth of one
+BUSY = 2.0  # seconds that a statement waits for another writer; 10,000 rows of one call take 0.3 to 0.6
 METADATA = sa.MetaData()
 """Of every table; each is described where it is used."""
 # PostgreSQL's advisory lock of `writing`; any number that nobody else uses in this database

@@ -19,12 +19,13 @@ from features.containment import Scope
 from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
 from features.freshness import newest
 from features.gate_own import own_states
-from features.gate_rules import Fired, rows_of_supplies, ruled
+from features.gate_rules import Fired, ruled
 from features.gate_settings import STATES, USUAL, VALUED, GateSettings
 from features.histories import Histories
 from features.judgements import Judgements
 from features.period import duration
 from features.score import Policy, Scored
+from features.supplies import rows_of_supplies
 
 CAREFUL = (RELEASE, INSPECT, CANNOT_ASSESS, HOLD)
 """From the least careful to the most. That a lot is held for a reason says more than that nothing can be said."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.asked import Asked
-from features.asof import DAY, FOREVER, Array, Latest, RowsBy, before, stands
+from features.asof import DAY, FOREVER, Array, RowsBy, before, stands
 from features.attributes import as_text
 from features.containment import Held, Scope, held
 from features.customers import customer_rows, customers_of
@@ -26,7 +26,7 @@ from features.gate_words import (
 )
 from features.histories import Histories
 from features.period import duration
-from features.shipments import spans_of
+from features.supplies import rows_of_supplies
 
 _WHY = {"uses": USES, "listed": LISTED, "cannot_exclude": CANNOT_EXCLUDE}
 _SHOWN = 5  # of what makes one rule hold a lot; the count says the rest
@@ -108,19 +108,6 @@ def _supplies(asked: Asked, histories: Histories) -> _Supplies:
     used = asked.used
     as_of = asked.as_of[used.of]
     return _Supplies(used.of, used.supplier_lot, rows_of_supplies(histories, used.supplier_lot, as_of), as_of)
-
-
-def rows_of_supplies(histories: Histories, code: Array, as_of: Array) -> Array:
-    """The row of supplier_lots of each code as known strictly before `as_of`; -1: none."""
-    if "supplier_lots" not in histories:
-        return np.full(len(code), -1, dtype=np.int64)
-    table = histories["supplier_lots"]
-    latest: Latest = histories.once(
-        "supplier lots",
-        lambda: Latest(table["supplier_lot_id"], spans_of(table), key=table["supplier_lot_id"]),
-        of=("supplier_lots",),
-    )
-    return latest.before(code, as_of)
 
 
 def _out_of_specification(asked: Asked, histories: Histories, language: str) -> Found:

@@ -1,6 +1,6 @@
 """`[gate]` of a `lotrisk.toml`: the rules before the model, what follows from what is not known, who may overrule."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,8 +10,6 @@ from features.period import duration, nearest
 Asks = Literal["inspect", "hold", "off"]
 """What a rule asks for, if it is not off; no rule releases."""
 Outcome = Literal["inspect", "hold", "cannot_assess"]
-RISK_CLASSES = ("low", "medium", "high", "unknown", "rule")
-"""Of a decision that is overruled: by its risk, or `unknown` where it could not be assessed, `rule` where one held."""
 STATES = (
     "no_champion",
     "unknown_lot",
@@ -97,7 +95,8 @@ class RiskClasses(_Section):
         return self
 
 
-Classes = Annotated[list[Literal["low", "medium", "high", "unknown", "rule"]], Field()]
+Classes = list[Literal["low", "medium", "high", "unknown", "rule"]]
+"""Of a decision that is overruled: by its risk, or `unknown` where it could not be assessed, `rule` where one held."""
 
 
 class GateSettings(_Section):

@@ -80,16 +80,24 @@ def supplies_used(asked: Asked, histories: Histories, layout: Layout) -> Supplie
     return asked.once(("supplies", layout.group_names), lambda: _joined(asked, histories, layout))
 
 
-def _joined(asked: Asked, histories: Histories, layout: Layout) -> Supplies:
+def rows_of_supplies(histories: Histories, code: Array, as_of: Array) -> Array:
+    """The row of supplier_lots of each code as known strictly before `as_of`; -1: none."""
+    if "supplier_lots" not in histories:
+        return np.full(len(code), -1, dtype=np.int64)
     table = histories["supplier_lots"]
-    latest = histories.once(
+    latest: Latest = histories.once(
         "supplier lots",
         lambda: Latest(table["supplier_lot_id"], spans_of(table), key=table["supplier_lot_id"]),
         of=("supplier_lots",),
     )
+    return latest.before(code, as_of)
+
+
+def _joined(asked: Asked, histories: Histories, layout: Layout) -> Supplies:
+    table = histories["supplier_lots"]
     group = histories.once(("groups", layout.group_names), lambda: group_of(histories, layout.group_names))
     used = asked.used
-    row = latest.before(used.supplier_lot, asked.as_of[used.of])
+    row = rows_of_supplies(histories, used.supplier_lot, asked.as_of[used.of])
     known = np.flatnonzero(row >= 0)
     of, row, quantity = used.of[known], row[known], used.quantity[known]
     weight = _weights(of, table["material_id"][row], group[row], quantity, len(layout.groups))

@@ -1,9 +1,10 @@
-"""A site has one keeper at a time."""
+"""What one process of a site does at a time: it has one keeper, and its workers take turns."""
 
 import fcntl
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from features.site import Site
 from serving.published import FOLDER
@@ -33,3 +34,14 @@ def alone(site: Site) -> Iterator[Callable[[], bool]]:
             return True
 
         yield lock
+
+
+@contextmanager
+def turn(state_dir: Path, name: str) -> Iterator[None]:
+    """What is done inside is done by one thread of all processes at a time; by all where no file can be locked."""
+    path = state_dir / FOLDER / f"{name}.lock"
+    with ExitStack() as held:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context(path.open("w")), fcntl.LOCK_EX)
+        yield

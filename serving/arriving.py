@@ -2,8 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ from pydantic_core import from_json
 
 from features.arrivals import ACCEPTED, DIFFERS, KNOWN, Arrival, keep, last_arrival, read_arrivals
 from features.contracts import TABLES
-from features.database import writing
+from features.database import add_rows, writing
 from features.errors import DatabaseUnreachable
 from features.gate_settings import RulesSettings
 from features.held_rows import said_of
@@ -21,12 +24,18 @@ from features.layout import written_number
 from features.period import nearest
 from features.site import Site
 from serving import once
-from serving.audit import append, salted_each
+from serving.alone import turn
+from serving.answers import Answer
+from serving.audit import append, salt_of
 from serving.bodies import parsed
 from serving.erasure import FREE_TEXT, key_of
-from serving.problems import Problem
+from serving.lane import Lane
+from serving.problems import Problem, not_read
+from serving.tables import SALTS
 
 MOST_ROWS = 10_000
+FEW = 64 * 1024  # bytes of a body, some 300 rows: they do not wait behind the ten thousand of other calls
+_PAUSE = 0.1  # seconds at most between two calls' writing: who waits for SQLite looks again within them
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 ROUTE = "/v1/histories"
 _WORDS = ("true", "false")
@@ -40,39 +49,72 @@ class Sent:
     refused: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the audit log tells of a row: it without people's own words, and the salts of those."""
+
+    plain: str
+    salts: list[dict[str, Any]]
+
+
 class Arriving:
-    """Keeps rows that callers send. `histories`: what is loaded, None: nothing yet."""
+    """Keeps rows that callers send: the many of one call after those of another, with a pause in which others write.
 
-    def __init__(self, site: Site, engine: sa.Engine, *, histories: Callable[[], Histories | None]) -> None:
-        self._site, self._engine, self._histories = site, engine, histories
+    `histories`: what is loaded, None: nothing yet.
+    """
 
-    def take(
-        self, table: str, body: bytes, *, media_type: str, key: str | None, actor: str, now: int
-    ) -> dict[str, Any]:
+    def __init__(
+        self, site: Site, engine: sa.Engine, *, histories: Callable[[], Histories | None], clock: Callable[[], int]
+    ) -> None:
+        self._site, self._engine, self._histories, self._clock = site, engine, histories, clock
+        self._few: Lane[Callable[[], Answer], Answer] = Lane(_called, size=lambda _: 1, most=1)
+        self._many: Lane[Callable[[], Answer], Answer] = Lane(_called, size=lambda _: 1, most=1)
+
+    async def ask(self, table: str, body: bytes, *, media_type: str, key: str | None, actor: str) -> Answer:
+        """What `take` says, when the call's turn has come."""
+        lane = self._few if len(body) <= FEW else self._many
+        return await lane.ask(partial(self.take, table, body, media_type=media_type, key=key, actor=actor))
+
+    def close(self) -> None:
+        """Ends after what is being kept."""
+        self._few.close()
+        self._many.close()
+
+    def take(self, table: str, body: bytes, *, media_type: str, key: str | None, actor: str) -> Answer:
         """The answer to a body of `POST /v1/histories/{table}`, durable. `key`: that of idempotency.
 
         Problem where nothing of it can be taken, or nothing can be kept: then nothing is.
         """
+        now = self._clock()
         if table not in TABLES:
             raise Problem("not_found", f"there is no table {table[:100]}{nearest(table, TABLES)}")
         sent = read_rows(body, media_type)
         histories = self._histories()
         if histories is None:
-            raise Problem("not_ready", "the histories have not been read yet; try again in a moment")
+            raise not_read()
         request = once.request_hash(table.encode() + b"\n" + body)
         scope = f"POST {ROUTE} {actor}"
         arrivals, refused = self.read(table, sent, histories, now=now)
         held = said_of(histories, table, [arrival for _, arrival in arrivals], timezone=self._site.timezone)
+        told = told_in_log(table, [arrival for _, arrival in arrivals])
         try:
-            with writing(self._engine) as connection:
+            with self._turn(), writing(self._engine) as connection:
                 if key is not None and (answer := once.given(connection, scope, key, request)) is not None:
                     return answer
-                answer = self._keep(connection, table, arrivals, held, refused, histories, actor=actor, now=now)
+                answer = self._keep(connection, table, arrivals, held, told, refused, histories, actor=actor, now=now)
                 if key is not None:
                     once.keep_answer(connection, scope, key, request, answer, at=now)
         except DatabaseUnreachable as fault:
             raise Problem("not_recorded", f"no row was kept: {fault}") from None
         return answer
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One call of all workers at a time, and after it a pause as long as it took."""
+        with turn(self._site.state_dir, "arriving"):
+            begun = time.monotonic()
+            yield
+            time.sleep(min(time.monotonic() - begun, _PAUSE))
 
     def read(
         self, table: str, sent: Sent, histories: Histories, *, now: int
@@ -101,6 +143,7 @@ class Arriving:
         table: str,
         arrivals: list[tuple[int, Arrival]],
         held: list[str | None],
+        told: list[Told],
         refused: list[dict[str, Any]],
         histories: Histories,
         *,
@@ -108,13 +151,13 @@ class Arriving:
         now: int,
     ) -> dict[str, Any]:
         before = last_arrival(connection)
-        fresh = [one for one, said in zip(arrivals, held, strict=True) if said is None]
-        said = keep(connection, [arrival for _, arrival in fresh], received_at=now)
-        accepted = [arrival for (_, arrival), word in zip(fresh, said, strict=True) if word == ACCEPTED]
+        fresh = [(*one, its) for one, said, its in zip(arrivals, held, told, strict=True) if said is None]
+        said = keep(connection, [arrival for _, arrival, _ in fresh], received_at=now)
+        accepted = [(arrival, its) for (_, arrival, its), word in zip(fresh, said, strict=True) if word == ACCEPTED]
         known = said.count(KNOWN) + held.count(KNOWN)
         refused = refused + [
             {"row": place, "reason": word}
-            for (place, _), word in zip(fresh, said, strict=True)
+            for (place, _, _), word in zip(fresh, said, strict=True)
             if word not in (ACCEPTED, KNOWN)
         ]
         refused += [
@@ -125,33 +168,42 @@ class Arriving:
         refused.sort(key=lambda one: one["row"])
         if accepted:
             counts = {"accepted": len(accepted), "already_known": known, "refused": len(refused)}
-            recorded = entry_body(connection, table, accepted, first=before + 1) | counts
+            recorded = entry_body(connection, table, [its for _, its in accepted], first=before + 1) | counts
             append(connection, kind="arrivals", actor=actor, body=recorded, at=now)
         return {
             "accepted": len(accepted),
             "already_known": known,
             "refused": refused,
-            "waiting": waiting(accepted, histories),
+            "waiting": waiting([arrival for arrival, _ in accepted], histories),
         }
 
 
-def entry_body(connection: sa.Connection, table: str, accepted: Sequence[Arrival], *, first: int) -> dict[str, Any]:
+def _called(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
+    return [call() for call in calls]
+
+
+def told_in_log(table: str, arrivals: Iterable[Arrival]) -> list[Told]:
+    """What takes time to say is said before anybody else has to wait."""
+    words, told = FREE_TEXT.get(table, ()), []
+    for arrival in arrivals:
+        row = arrival.row
+        plain = json.dumps({name: value for name, value in row.items() if name not in words}, sort_keys=True)
+        texts = [str(row[name]) for name in words if name in row]
+        told.append(Told(plain, [salt_of(text, table=table, key=key_of(table, row)) for text in texts]))
+    return told
+
+
+def entry_body(connection: sa.Connection, table: str, accepted: Sequence[Told], *, first: int) -> dict[str, Any]:
     """What the audit log says of rows that were just kept: their ids, a hash of what they say, salted texts.
 
     `first`: the least id that they can have. People's own words are in no hash that could be guessed.
     """
-    words = FREE_TEXT.get(table, ())
-    plain = [{name: value for name, value in arrival.row.items() if name not in words} for arrival in accepted]
-    digest = hashlib.sha256("\n".join(json.dumps(row, sort_keys=True) for row in plain).encode()).hexdigest()
-    said = [
-        (str(arrival.row[name]), key_of(table, arrival.row))
-        for arrival in accepted
-        for name in words
-        if name in arrival.row
-    ]
+    digest = hashlib.sha256("\n".join(one.plain for one in accepted).encode()).hexdigest()
+    salts = [salt for one in accepted for salt in one.salts]
+    add_rows(connection, SALTS, salts)
     texts: dict[str, list[str]] = {}
-    for (_, key), stands in zip(said, salted_each(connection, said, table=table), strict=True):
-        texts.setdefault(key, []).append(stands)
+    for salt in salts:
+        texts.setdefault(salt["key"], []).append(salt["hash"])
     body = {"table": table, "first": first, "last": last_arrival(connection), "sha256": digest}
     return body | ({"texts": texts} if texts else {})
 
@@ -183,17 +235,13 @@ def known_attributes(table: str, histories: Histories, rules: RulesSettings) -> 
 
 def waiting(arrivals: Iterable[Arrival], histories: Histories) -> int:
     """How many rows are of a lot that is not known yet: they count as soon as it is."""
-    lots, count = histories.ids["lot"], 0
-    there: dict[str, bool] = {}
-    for arrival in arrivals:
-        if arrival.table == "lots" or "lot_id" not in arrival.row or arrival.row.get("deleted"):
-            continue
-        lot = str(arrival.row["lot_id"])
-        if lot not in there:
-            code = lots.code(lot)
-            there[lot] = code >= 0 and bool((histories["lots"]["lot_id"] == code).any())
-        count += not there[lot]
-    return count
+    of_lots = (one.row["lot_id"] for one in arrivals if _of_a_lot(one))
+    codes = np.array([histories.ids["lot"].code(str(lot)) for lot in of_lots], dtype=np.int64)
+    return int(np.isin(codes, histories["lots"]["lot_id"], invert=True).sum())
+
+
+def _of_a_lot(arrival: Arrival) -> bool:
+    return arrival.table != "lots" and "lot_id" in arrival.row and not arrival.row.get("deleted")
 
 
 def _several(body: bytes) -> bool:

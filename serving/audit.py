@@ -10,7 +10,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,18 +168,16 @@ def salted(connection: sa.Connection, text: str, *, table: str, key: str) -> str
 
     `salted:`, then the hash of salt, table and key, by which the salt's row is verified, then that of the text.
     """
-    return salted_each(connection, [(text, key)], table=table)[0]
+    made = salt_of(text, table=table, key=key)
+    add_rows(connection, SALTS, [made])
+    return str(made["hash"])
 
 
-def salted_each(connection: sa.Connection, texts: Sequence[tuple[str, str]], *, table: str) -> list[str]:
-    """The same for many texts, each with the key of its row."""
-    made = []
-    for text, key in texts:
-        salt = secrets.token_bytes(32)
-        stands = f"{SALTED}:{salt_hash(salt, table, key)}{text_hash(salt, text)}"
-        made.append({"hash": stands, "salt": salt, "table": table, "key": key})
-    add_rows(connection, SALTS, made)
-    return [str(one["hash"]) for one in made]
+def salt_of(text: str, *, table: str, key: str) -> dict[str, Any]:
+    """A row of `SALTS`, to be added in the transaction of the entry in which its `hash` stands for the text."""
+    salt = secrets.token_bytes(32)
+    stands = f"{SALTED}:{salt_hash(salt, table, key)}{text_hash(salt, text)}"
+    return {"hash": stands, "salt": salt, "table": table, "key": key}
 
 
 def salt_hash(salt: bytes, table: str, key: str) -> str:

@@ -80,10 +80,10 @@ def kolmogorov_smirnov(then: Array, now: Array) -> float:
     first, second = np.sort(then), np.sort(now)
     first_there, second_there = (len(values) - int(np.isnan(values).sum()) for values in (first, second))
     first, second = first[:first_there], second[:second_there]
-    at, counts = np.unique(first, return_counts=True)
+    values, counts = np.unique(first, return_counts=True)
     there = np.append(0.0, np.cumsum(counts)) / len(then)
-    up_to = np.append(second.searchsorted(at, side="right"), second_there) / len(now)
-    below = np.append(second.searchsorted(at, side="left"), second_there) / len(now)
+    up_to = np.append(second.searchsorted(values, side="right"), second_there) / len(now)
+    below = np.append(second.searchsorted(values, side="left"), second_there) / len(now)
     # The reference's share is flat between its values; the other is furthest from it at the ends of such a stretch.
     return float(max(np.abs(up_to[:-1] - there[1:]).max(initial=0.0), np.abs(below - there).max()))
 

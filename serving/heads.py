@@ -5,7 +5,6 @@ to `audit/heads.jsonl` in `state_dir` while the log grows; `lotrisk audit head` 
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from features.card import iso
 from features.database import reached
 from features.errors import LotRiskError
+from features.synced import sync
 from serving.tables import AUDIT
 
 FILE = Path("audit") / "heads.jsonl"
@@ -53,8 +53,7 @@ def write_heads(engine: sa.Engine, state_dir: Path) -> bool:
         if torn:  # by a machine that stopped within a write
             file.truncate(file.tell() - torn)
         file.write(f"{head.line}\n".encode())
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
     return True
 
 

@@ -18,7 +18,7 @@ from features.asof import HOUR, MINUTE, SECOND, within
 from features.card import code_fingerprint
 from features.champion import CHALLENGER, Scorer, challenger_state, scorer_state
 from features.content_hash import content_hash
-from features.database import open_database, writing
+from features.database import open_database
 from features.errors import LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, Written, read_mapped, write_mapped
@@ -67,7 +67,7 @@ class Keeper:
         self._signature: str | None = None
         self._challenger: Scorer | None = None
         self._challenger_state: tuple[object, ...] = ()
-        self._unmapped = self._unscored = self._unshadowed = False
+        self._unmapped = self._unscored = self._unshadowed = self._unforgotten = False
         self._tried: dict[str, int] = {}
         self._faults: dict[str, str] = {}
         self._not_followed: tuple[dict[str, str], dict[str, str]] = {}, {}
@@ -94,7 +94,7 @@ class Keeper:
             self._try("registry", self._follow_registry, now, every=_REGISTRY_EVERY)
         if self._log.healthy:  # the database is there, and has its tables
             self._try("audit heads", self._write_heads, now, every=_HEADS_EVERY)
-            self._try("old answers", self._forget_answers, now, every=HOUR)
+            self._try("old answers", self._forget_answers, now, every=0 if self._unforgotten else HOUR)
         fault = "; ".join(fault for what, fault in self._faults.items() if fault and what not in _TRIED)
         if (fault, self._log.dropped) != (self._published.fault, self._published.log_dropped):
             self._try("state", lambda _: self._publish(replace(self._published, fault=fault)), now, every=0)
@@ -133,8 +133,8 @@ class Keeper:
         follow(site.name, refused=challengers, alias=CHALLENGER, **where)
 
     def _forget_answers(self, now: int) -> None:
-        with writing(self._engine) as connection:
-            forget(connection, now=now)
+        self._unforgotten = False  # after a fault they wait for the next hour
+        self._unforgotten = forget(self._engine, now=now)
 
     def _write_heads(self, now: int) -> None:  # noqa: ARG002 - a head says when its entry was made
         write_heads(self._engine, self._site.state_dir)

@@ -2,9 +2,10 @@
 
 import os
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 _MIB = 2**20
 
 
+def _finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not isfinite(value):
+        raise click.BadParameter(f"{value} is no finite number above 0.")
+    return value
+
+
+_POSITIVE: dict[str, Any] = {"type": click.FloatRange(min=0, min_open=True), "callback": _finite}
+
+
 @click.group()
 def keys() -> None:
     """Who may ask the service: make keys, list them, rotate and revoke them."""
@@ -30,10 +40,8 @@ def keys() -> None:
 @click.option("--role", required=True, help="line, planner, engineer, quality or admin.")
 @click.option("--name", required=True, help="Whose key it is; the audit log names it.")
 @click.option("--expires", help="After so long it holds no more, like 90d. Default: never.")
-@click.option("--calls-per-second", type=click.FloatRange(min=0, min_open=True), help="Default: the site's limit.")
-@click.option(
-    "--body-mib", type=click.FloatRange(min=0, min_open=True), help="Of one call. Default: the service's limit."
-)
+@click.option("--calls-per-second", **_POSITIVE, help="Default: the site's limit.")
+@click.option("--body-mib", **_POSITIVE, help="Of one call. Default: the service's limit.")
 def create(
     site: Path, role: str, name: str, expires: str | None, calls_per_second: float | None, body_mib: float | None
 ) -> None:
@@ -54,8 +62,7 @@ def create(
             calls_per_second=calls_per_second,
             body_bytes=None if body_mib is None else round(body_mib * _MIB),
         )
-    click.echo(f"key {key.id} of {key.name}, {key.role}; it is shown this once:", err=True)
-    click.echo(text)
+        _show(f"key {key.id} of {key.name}, {key.role}", text)
 
 
 @keys.command(name="list")
@@ -96,8 +103,7 @@ def rotate(site: Path, key_id: str, overlap: str) -> None:
     with _opened(site) as engine:
         now = time_ns() // 1000
         key, text = run(engine, key_id, overlap=period("--overlap", overlap), actor=at_terminal(), now=now)
-    click.echo(f"key {key.id} in place of {key_id}, which expires within {overlap}; it is shown this once:", err=True)
-    click.echo(text)
+        _show(f"key {key.id} in place of {key_id}, which expires within {overlap}", text)
 
 
 @keys.command()
@@ -111,15 +117,22 @@ def revoke(site: Path, key_id: str, reason: str) -> None:
 
     with _opened(site) as engine:
         key = run(engine, key_id, reason=reason, actor=at_terminal(), now=time_ns() // 1000)
-    click.echo(f"key {key.id} of {key.name} is revoked")
+        click.echo(f"key {key.id} of {key.name} is revoked")
+
+
+def _show(what: str, text: str) -> None:
+    """As soon as it holds: whatever fails afterwards, somebody has seen it."""
+    click.echo(f"{what}; it is shown this once:", err=True)
+    click.echo(text)
 
 
 @contextmanager
 def _opened(folder: Path) -> "Iterator[sa.Engine]":
     """The site's database, brought up to date; what the command leaves is known to a service that starts without it."""
     from features.database import open_database
+    from features.errors import LotRiskError
     from features.site import read_site
-    from serving.known_keys import mirror, read_keys
+    from serving.known_keys import FILE, mirror, read_keys
     from serving.migrate import migrate
 
     site: Site = read_site(folder, os.environ)
@@ -127,6 +140,12 @@ def _opened(folder: Path) -> "Iterator[sa.Engine]":
     engine = open_database(site.database_url)
     try:
         yield engine
-        mirror(site.state_dir, read_keys(engine))
+        try:
+            mirror(site.state_dir, read_keys(engine))
+        except (LotRiskError, OSError) as fault:
+            why = " ".join(str(fault).split())
+            click.echo(
+                f"warning: a start without the database does not know this; {FILE} is as before: {why}", err=True
+            )
     finally:
         engine.dispose()

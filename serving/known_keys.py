@@ -20,6 +20,7 @@ from features.asof import MINUTE, before, within
 from features.database import open_database, reached, writing
 from features.errors import DatabaseUnreachable, LotRiskError, SettingsError
 from features.site import Site
+from features.synced import sync
 from serving.migrate import migrate
 from serving.tables import AUDIT, KEYS
 
@@ -207,8 +208,7 @@ def mirror(state_dir: Path, keys: Keys) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
         Path(aside).replace(path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)

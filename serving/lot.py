@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from features.asof import Latest
 from features.card import iso
 from features.contracts import TABLES
 from features.held import Row, own_row, readable, rows_of_lot
 from features.histories import Histories
-from features.shipments import spans_of
+from features.supplies import rows_of_supplies
 from features.traced import rows_naming
 
 TABLES_OF_A_LOT = ("measurements", "shipments", "returns", "dispositions", "outcomes")
@@ -57,14 +56,8 @@ def _genealogy(histories: Histories, lot: int, as_of: int) -> list[Row]:
 
 
 def _supplier_lot(histories: Histories, supplier_lot: str, as_of: int) -> Row:
-    if "supplier_lots" not in histories:
-        return {}
-    table = histories["supplier_lots"]
-    latest: Latest = histories.once(
-        "supplier lots", lambda: Latest(table["supplier_lot_id"], spans_of(table), key=table["supplier_lot_id"])
-    )
     code = histories.ids["supplier_lot"].code(supplier_lot)
-    row = int(latest.before(np.array([code]), np.array([as_of]))[0])
+    row = int(rows_of_supplies(histories, np.array([code]), np.array([as_of]))[0])
     return {} if row < 0 else _wire("supplier_lots", readable(histories, "supplier_lots", row))
 
 

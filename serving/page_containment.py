@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any, Protocol
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -10,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from serving.access import caller_of
 from serving.answering import same_origin
+from serving.bodies import read_form
 from serving.gate_calls import Once
 from serving.page_frame import Site, read_frame
 from serving.page_numbers import figure, minute
@@ -56,7 +56,7 @@ def containment_pages(source: Source) -> APIRouter:
 
     @router.post("/containment/open")
     async def opened(request: Request) -> Response:
-        form = await _form(request)
+        form = await read_form(request, longest=_LONGEST)
         asked = _asked(form)
         try:
             _check_origin(request)
@@ -71,7 +71,7 @@ def containment_pages(source: Source) -> APIRouter:
 
     @router.post("/containment/{containment_id}/close")
     async def closed(request: Request, containment_id: str) -> Response:
-        form = await _form(request)
+        form = await read_form(request, longest=_LONGEST)
         try:
             _check_origin(request)
 
@@ -103,17 +103,6 @@ def _back(request: Request) -> Response:
 
 def _asked(sent: Mapping[str, str]) -> dict[str, str]:
     return {name: sent.get(name, "").strip() for name in ("supplier_lot", "return", "lots", "reason")}
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields that a form sent, each once; none of what is too long for one."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _LONGEST:
-            return {}
-    fields = parse_qs(body.decode("utf-8", errors="replace"), max_num_fields=10)
-    return {name: values[0] for name, values in fields.items()}
 
 
 async def _shown(source: Source, asked: Mapping[str, str]) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class Problem(Exception):
         return PROBLEMS[self.code][0]
 
 
+def not_read(fault: str = "") -> Problem:
+    """There are no histories yet; `fault`: why, where that is known."""
+    return Problem("not_ready", fault or "the histories have not been read yet; try again in a moment")
+
+
 def problem(code: str, detail: str) -> dict[str, Any]:
     """The problem's details."""
     status, title = PROBLEMS[code]

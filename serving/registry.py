@@ -20,6 +20,7 @@ from features.card import ModelCard, iso
 from features.champion import CHALLENGER, CHAMPION
 from features.errors import BundleRefused, LotRiskError, UnknownVersion
 from features.output import write_text
+from features.synced import sync
 from serving.because import CHALLENGED, PROMOTED, keep, why
 from serving.fetched import is_of, read_as
 from serving.record import Record, recorded, said
@@ -227,8 +228,7 @@ def _move(
     try:
         with aside.open("w", encoding="utf-8") as file:
             file.write(version + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
         for tag, text in tags.items():
             client.set_model_version_tag(name, version, tag, text)
         if tags:

@@ -1,9 +1,6 @@
 """The route that takes rows of the histories."""
 
-from time import time_ns
-
 from fastapi import FastAPI, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from serving import wire
 from serving.access import caller_of
@@ -29,7 +26,4 @@ def add_histories(app: FastAPI, service: Service) -> None:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         key, actor = key_of(request.headers.get("idempotency-key")), caller_of(request).actor
         body = await read_body(request)
-        given = await run_in_threadpool(
-            service.arriving.take, table, body, media_type=media_type, key=key, actor=actor, now=time_ns() // 1000
-        )
-        return as_json(given)
+        return as_json(await service.arriving.ask(table, body, media_type=media_type, key=key, actor=actor))

@@ -2,13 +2,13 @@
 
 from time import time_ns
 from typing import Any
-from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
 from serving.access import held
 from serving.answering import same_origin
+from serving.bodies import read_form
 from serving.page_frame import read_frame
 from serving.problems import Problem
 from serving.service import Service
@@ -32,7 +32,7 @@ def add_login(app: FastAPI, service: Service) -> None:
 
     @app.post("/login", include_in_schema=False)
     async def login(request: Request) -> Response:
-        sent = await _form(request)
+        sent = await read_form(request, longest=_LONGEST)
         to = _local(sent.get("next", ""))
         if not same_origin(request):
             return page(request, to=to, fault="not_allowed", status=403)
@@ -59,17 +59,6 @@ def _led(request: Request, to: str, *, session: str) -> Response:
     lasts = LASTS // _SECOND if session else 0
     response.set_cookie(COOKIE, session, max_age=lasts, secure=request.url.scheme == "https", **cookie)
     return response
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields that a form sent, each once; none of what is too long for one."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _LONGEST:
-            return {}
-    fields = parse_qs(body.decode("utf-8", errors="replace"), max_num_fields=10)
-    return {name: values[0] for name, values in fields.items()}
 
 
 def _local(path: str) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from features.asof import Array
+from features.asof import Array, within
 from features.database import check_writable, database_fault, database_name, is_of_a_row, open_database, reached
 from features.errors import LotRiskError
 from serving.migrate import migrate
@@ -269,7 +269,7 @@ def scores_between(
     when, number = SCORES.c.asked_at, SCORES.c.id
     read = {name: kind for name, kind in READ.items() if vectors or name != "vector"}
     query = sa.select(number, *(SCORES.c[name] for name in read)).order_by(when, number).limit(_CHUNK)
-    query = query.where(when >= start, when < end)
+    query = query.where(within(when, start, end))
     if model_version is not None:
         query = query.where(SCORES.c.model_version == model_version)
     after = query

@@ -34,7 +34,7 @@ from serving.lot import lots_with, what_is_known
 from serving.metrics import Metrics
 from serving.models import card_of, model_versions
 from serving.monitor import REPORTS
-from serving.problems import Problem
+from serving.problems import Problem, not_read
 from serving.promoting import promote_apart
 from serving.published import open_file, out_of_date, spill_folder
 from serving.queries import LotsQuery
@@ -61,7 +61,7 @@ class Service:
         self.log = ScoreLog(site.database_url, spill=spill_folder(site.state_dir))
         self.engine: sa.Engine = open_database(site.database_url)
         self._checkpoints = Checkpoints(self.engine)
-        self.arriving = Arriving(site, self.engine, histories=lambda: self.loaded.histories)
+        self.arriving = Arriving(site, self.engine, histories=lambda: self.loaded.histories, clock=_now)
         self.keys, self.sessions = KnownKeys(site, self.engine), Sessions(site.state_dir)
         self._follower = Follower(site, told=metrics.told, looked=lambda: metrics.looked(self.log))
         self._shadow = Shadow(
@@ -100,7 +100,7 @@ class Service:
 
     def close(self) -> None:
         """Lets what is being scored end, then writes what waits to be logged."""
-        for lane in (self._quick, self._slow, self._long, self.gate):
+        for lane in (self._quick, self._slow, self._long, self.gate, self.arriving):
             lane.close()
         self._shadow.close()
         self._follower.close()
@@ -211,7 +211,7 @@ class Service:
         now = self.loaded
         if now.scorer is None or now.histories is None:
             why = now.refused if now.scorer is None else now.published.fault
-            raise Problem("not_ready", why or "the histories have not been read yet; try again in a moment")
+            raise not_read(why)
         return now.scorer, now.histories
 
     def _answer(self, calls: Sequence[Call]) -> list[Answer]:

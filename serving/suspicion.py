@@ -22,7 +22,7 @@ from serving.containment import Found, about_of, containment
 from serving.containments import open_scopes
 from serving.gate_calls import Once, words_of
 from serving.loaded import Loaded
-from serving.problems import Problem
+from serving.problems import Problem, not_read
 from serving.suspect_scores import scored
 
 MOST_LISTED = 100_000  # suspects in one answer
@@ -120,9 +120,7 @@ class Suspicion:
     def _histories(self) -> Histories:
         loaded = self._loaded()
         if loaded.histories is None:
-            raise Problem(
-                "not_ready", loaded.published.fault or "the histories have not been read yet; try again in a moment"
-            )
+            raise not_read(loaded.published.fault)
         return loaded.histories
 
 

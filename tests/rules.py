@@ -13,7 +13,7 @@ ACTS = re.compile(
         | time\.(?:time|time_ns|monotonic|perf_counter) | print
     )$"""
 )
-TIME = re.compile(r"(?:\w+_at|as_of|known|superseded|(?:\w+_)?until|cut|moments?)$")
+TIME = re.compile(r"(?:(?:\w+_)?at|when|now|as_of|known|superseded|(?:\w+_)?until|cut|moments?)$")
 ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 SAME_VALUES = {"max", "min", "item", "copy", "astype", "to_numpy", "to_pylist", "int", "float", "tolist", "asarray"}
 ORDERING_CALLS = {"less", "less_equal", "greater", "greater_equal", "searchsorted", "between"}

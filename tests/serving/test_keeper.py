@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from features.card import iso
 from features.content_hash import content_hash
-from features.database import open_database, writing
+from features.database import add_rows, open_database, writing
 from features.held import rows_of_lot
 from features.mapped import read_mapped
 from features.reading import read_histories
@@ -32,6 +33,7 @@ from serving.published import Published, histories_folder, open_file, read_publi
 from serving.score_log import ScoreLog
 from serving.service import Service
 from serving.standing import Filter, Standing
+from serving.tables import ANSWERS
 from tests.serving.fitted import copied, promote
 from tests.serving.test_registry import Site as Registered
 from tests.serving.test_registry import url
@@ -410,3 +412,27 @@ def gate_says(site: Site, lot: str) -> tuple[str, str]:
     service.gate.close()
     service.engine.dispose()
     return fault.value.code, str(fault.value).partition("looked at again: ")[2]
+
+
+def test_old_answers_go_a_few_at_each_step_and_then_hourly(site: Site, score_log: ScoreLog) -> None:
+    engine, begun = open_database(site.database_url), now()
+    keeper = Keeper(site, score_log)
+    assert until(lambda: score_log.healthy)
+    row = {"scope": "gate", "request": "", "answer": "{}", "at": begun - 31 * 24 * HOUR}
+
+    def answers() -> int:
+        with engine.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(ANSWERS)).scalar_one())
+
+    def step(at: int) -> int:
+        keeper.step(at)
+        return answers()
+
+    with writing(engine) as connection:
+        add_rows(connection, ANSWERS, [{**row, "key": f"{n}"} for n in range(1100)])
+    assert [step(begun + n * SECOND) for n in range(3)] == [600, 100, 0]
+    with writing(engine) as connection:
+        add_rows(connection, ANSWERS, [{**row, "key": "one more"}])
+    assert step(begun + 4 * SECOND) == 1
+    assert step(begun + HOUR + 4 * SECOND) == 0
+    engine.dispose()

@@ -62,6 +62,27 @@ def test_what_cannot_be_done_is_one_line_and_no_entry(asked: tuple[str, ...], sa
     assert entries(folder) == []
 
 
+@pytest.mark.parametrize("option", ["--calls-per-second", "--body-mib"])
+@pytest.mark.parametrize("value", ["inf", "nan", "-inf", "0", "-1"])
+def test_a_limit_is_a_finite_number_above_0(option: str, value: str, folder: Path) -> None:
+    told = lotrisk("keys", "create", folder, "--role", "line", "--name", "x", option, value)
+    assert told.status == 2 and option in told.err and value in told.err, told
+    assert listed(folder) == []
+
+
+def test_a_key_is_shown_where_the_file_of_those_known_cannot_be_written(folder: Path) -> None:
+    (folder / ".lotrisk").mkdir()
+    (folder / ".lotrisk" / "serving").write_text("no folder")
+    made = done("keys", "create", folder, "--role", "line", "--name", "press 3")
+    key = made.out.strip().split("_")[1]
+    heir = done("keys", "rotate", folder, key)
+    revoked = done("keys", "revoke", folder, heir.out.strip().split("_")[1])
+    for told in (made, heir, revoked):
+        assert "warning: a start without the database does not know this" in told.err, told
+    assert made.out.startswith("lr_") and heir.out.startswith("lr_")
+    assert [one["state"] for one in listed(folder)] == ["active", "revoked"]
+
+
 def test_a_revoked_key_is_not_rotated(folder: Path) -> None:
     key, _ = key_of(folder, "--role", "line", "--name", "x")
     done("keys", "revoke", folder, key)
