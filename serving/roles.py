@@ -15,6 +15,9 @@ _OFFICE = ALL - {"line"}
 _QUALITY = frozenset({"quality", "admin"})
 _ENGINEERS = frozenset({"engineer", "admin"})
 
+FREEING = ("supplier_lots", "inspections", "customers", "dispositions")
+"""Tables whose rows free lots that a rule or a disposition holds: no line sends them, which the gate holds back."""
+
 ROLES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/scores"): ALL,
     ("GET", "/v1/lots"): ALL,
@@ -24,6 +27,7 @@ ROLES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/gate/{audit_id}/override"): ALL,  # whom the site grants it: [gate.authority], which the desk asks
     ("POST", "/v1/gate/{audit_id}/carried_out"): _LINES,
     ("POST", "/v1/histories/{table}"): _LINES | {"engineer"},
+    **{("POST", f"/v1/histories/{table}"): _QUALITY | {"engineer"} for table in FREEING},
     ("GET", "/v1/containment"): _OFFICE,
     ("GET", "/v1/containments"): _OFFICE,
     ("POST", "/v1/containments"): _QUALITY,

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from features.asof import DAY, HOUR, MINUTE
+from features.contracts import TABLES
 from features.database import open_database
 from features.errors import SettingsError
 from features.site import Site, read_site
@@ -28,7 +29,7 @@ from serving.limits import Limits
 from serving.migrate import migrate
 from serving.pages import refusals
 from serving.problems import Problem
-from serving.roles import ANYBODY, PAGES, ROLE_NAMES, ROLES, route_of
+from serving.roles import ANYBODY, FREEING, PAGES, ROLE_NAMES, ROLES, route_of
 from serving.security_headers import SecurityHeaders
 from serving.sessions import COOKIE, LASTS, Sessions
 from serving.tables import KEYS
@@ -149,7 +150,9 @@ REFUSED = {"wrong": "key_refused", "unknown": "key_refused", "expired": "key_exp
 def test_every_route_says_who_may_use_it(door: Door) -> None:
     routes = routes_of(door.app)
     assert ("POST", "/v1/scores") in routes and ("GET", "/") in routes
-    assert unruled(routes) == [] and set(ROLES) <= set(routes)
+    of_tables = {("POST", f"/v1/histories/{table}") for table in FREEING}
+    assert FREEING and set(FREEING) < set(TABLES)
+    assert unruled(routes) == [] and set(ROLES) - of_tables <= set(routes)
 
 
 def test_a_route_without_roles_is_caught_and_answers_nobody(door: Door) -> None:
