@@ -28,8 +28,6 @@ from serving.tables import FOLLOWED
 
 _DONE = {RELEASE: "released", INSPECT: "inspected", HOLD: "held"}
 """What carrying a decision out leaves as disposition, unless another is told."""
-_OVERRIDE = ("decision", "reason", "lot_id")
-_CARRIED_OUT = ("lot_id", "action", "found")
 
 
 class Followed:
