@@ -96,7 +96,7 @@ class Followed:
         """Notes that the decision that stands was carried out, with its disposition row.
 
         Problem `not_decided` for an action that is less careful than that decision, and for a release that a newer
-        decision or a containment has overtaken.
+        decision, a containment or a row by which a rule holds the lot has overtaken.
         """
         if (found := sent.get("found")) is not None and (found := whole_number(found)) not in (0, 1):
             raise Problem("invalid_request", "found must be 0 or 1: whether the inspection found the lot failing")
@@ -128,13 +128,17 @@ class Followed:
     ) -> None:
         """Problem `not_decided` where what stands has run out, or was overtaken since."""
         overruled = None if standing is None else standing.overruled
-        if overruled is None and (standing is None or standing.action != "inspected"):
+        inspected = standing is not None and standing.action == "inspected"
+        if overruled is None and not inspected:
             _check_fresh(result, now)
         since = entry if overruled is None else entry_in(connection, overruled) or entry
         lot_id = result["lot_id"]
         check_newest(connection, lot_id, since)
         check_not_failed(connection, lot_id, since)
         check_not_contained(connection, entry, lot_id, since, self._loaded(), self._site, now=now)
+        if overruled is None:
+            done = INSPECT if inspected else RELEASE
+            check_no_rule(connection, entry, lot_id, done, self._loaded(), self._site, now=now)
 
     def _followed(
         self,

@@ -149,6 +149,26 @@ def test_who_may_not_overrule_a_rule_gets_past_none_by_a_decision_that_has_not_s
     counter.override(audit_id, sent, caller=ADMIN)
 
 
+@pytest.mark.parametrize("inspected", [False, True])
+def test_what_a_rule_holds_since_is_not_released_by_the_decision_of_before(
+    counter: Counter, stated: Path, inspected: bool
+) -> None:
+    limits = record(stated)["measurements"][0]
+    bad = {**limits, "measured_at": iso(NOW - DAY), "sample": "late", "value": limits["upper_spec"] + 0.5}
+    others = counter.ask({"lots": [f"L{number:06}" for number in range(7, 60)]})
+    other = next(one["lot_id"] for one in others["results"] if one["decision"] == "release")
+    first = counter.ask({"lot_id": RELEASED})["audit_id"]
+    if inspected:
+        counter.carried_out(first, {"action": "inspected", "found": 0})
+    arrive(counter, "measurements", {"lot_id": RELEASED, **bad})
+    assert "rows about the lot have just arrived" in refused(counter, first)
+    counter.load()
+    assert "the rule out_of_specification asks to hold the lot now" in refused(counter, first)
+    assert counter.carried_out(others["audit_id"], {"lot_id": other})["disposition"]["action"] == "released"
+    counter.now += HOUR
+    counter.override(first, {"decision": "release", "reason": "the gauge was wrong"}, caller=ADMIN)
+
+
 def test_who_may_not_overrule_a_rule_still_says_what_is_done_with_a_lot_that_none_holds(counter: Counter) -> None:
     audit_id = counter.ask({"lots": [LOT], "as_of": iso(NOW - DAY)})["audit_id"]
     sent = {"decision": "release", "reason": "looked at"}
