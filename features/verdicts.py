@@ -114,8 +114,8 @@ def _dispositions(
         shipped, as_of = judgements.shipped[question], judgements.as_of[question]
         in_house = (shipped == NO_TIME) | (before(decided, shipped) & ~before(shipped, as_of))
         found[question[(table["found"][row] == 1) & in_house]] = True
-    ended = [text.strip().casefold() in ("reworked", "scrapped") for text in table.texts["action"].texts]
-    ends = np.append(ended, False)[table["action"][row]]
+    over = [text.strip().casefold() in ("reworked", "scrapped") for text in table.texts["action"].texts]
+    ends = np.array([*over, False])[table["action"][row]]
     if rule.source == "returns":
         ends &= before(decided, window_end(judgements, rule)[question])
     treated[question[ends]] = True
