@@ -18,7 +18,7 @@ from features.asof import MINUTE, NO_TIME, before
 from features.attributes import as_text
 from features.card import iso
 from features.catalogue import ARRIVALS
-from features.contracts import ACTIONS, TABLES, Column, TableContract
+from features.contracts import ACTIONS, TABLES, Column, TableContract, action_of
 from features.output import to_json
 from features.record_rows import BadRecord, RowReader, kind_of, row_reader
 
@@ -146,7 +146,7 @@ def _read(contract: TableContract, reader: RowReader, sent: Any, names: Collecti
     read = reader.read(sent, where=contract.name, extras=names)
     if contract.name == "inspections" and not _has_result(read):
         raise BadRecord("invalid_record", "inspections: neither sample_size with defects nor value is said")
-    if contract.name == "dispositions" and read["action"].strip().casefold() not in ACTIONS:
+    if contract.name == "dispositions" and action_of(read["action"]) not in ACTIONS:
         raise BadRecord("invalid_record", f"dispositions.action must be one of {', '.join(ACTIONS)}")
     row = {column.name: value for column in contract.columns if (value := _value(column, sent, read)) is not None}
     for name in sorted(set(sent) - set(row)):

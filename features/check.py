@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from features.asof import DAY, FOREVER, NO_TIME, before
-from features.contracts import ACTIONS, TABLES
-from features.gate_settings import USUAL, VALUED
+from features.contracts import ACTIONS, TABLES, action_of
+from features.gate_rules import without_column
 from features.histories import Array, Histories, Table
 from features.reading import Reading
 from features.report import TableReport
@@ -175,7 +175,7 @@ def _strange_actions(histories: Histories) -> list[str]:
         return []
     table = histories["dispositions"]
     said = table.texts["action"].decode(table["action"])
-    strange = [text for text in said if text is None or text.strip().casefold() not in ACTIONS]
+    strange = [text for text in said if text is None or action_of(text) not in ACTIONS]
     if not strange:
         return []
     return [
@@ -187,14 +187,12 @@ def _strange_actions(histories: Histories) -> list[str]:
 def _rules_off(reading: Reading, site: Site) -> list[str]:
     """Rules of the gate of which what they look at is not there."""
     rules, tables, said = site.gate.rules, reading.histories.tables, []
-    for name, table in VALUED.items():
-        rule = getattr(rules, name)
-        if rule.action != "off" and not (table in tables and tables[table].has(rule.column)):
-            follows = "holds no lot" if rule.column == getattr(USUAL, name).column else "lets no lot be assessed"
-            said.append(
-                f"gate: {name} {follows}, as {table} has no column {rule.column}; "
-                f'name another in [gate.rules.{name}], or say action = "off"'
-            )
+    for one in without_column(rules, tables):
+        follows = "lets no lot be assessed" if one.named else "holds no lot"
+        said.append(
+            f"gate: {one.rule} {follows}, as {one.table} has no column {one.column}; "
+            f'name another in [gate.rules.{one.rule}], or say action = "off"'
+        )
     if rules.overdue_inspection.action != "off" and rules.overdue_inspection.after is None:
         said.append("gate: overdue_inspection holds no lot, as nobody stated [gate.rules.overdue_inspection] after")
     return said

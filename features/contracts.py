@@ -16,6 +16,11 @@ ACTIONS = ("released", "inspected", "reworked", "held", "scrapped")
 """What a disposition says was done, whatever its capitals; rows of a source may say something else."""
 
 
+def action_of(text: str) -> str:
+    """A disposition's action as `ACTIONS` spell it, if it is one of them."""
+    return text.strip().casefold()
+
+
 @dataclass(frozen=True)
 class Column:
     """One canonical column.

@@ -19,8 +19,8 @@ from features.containment import Scope
 from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
 from features.freshness import newest
 from features.gate_own import own_states
-from features.gate_rules import Fired, ruled
-from features.gate_settings import STATES, USUAL, VALUED, GateSettings
+from features.gate_rules import Fired, ruled, without_column
+from features.gate_settings import STATES, GateSettings
 from features.histories import Histories
 from features.judgements import Judgements
 from features.period import duration
@@ -138,11 +138,9 @@ def _states(ground: Ground, asked: Asked, said: Scored, lot_ids: Sequence[str], 
     for state, lots in own_states(asked, ground.histories, ground.gate).items():
         for place, detail in lots.items():
             found[place].setdefault(state, detail)
-    for rule, table in VALUED.items():
-        looks, usual = getattr(ground.gate.rules, rule), getattr(USUAL, rule)
-        stands = table in ground.histories and ground.histories[table].has(looks.column)
-        if looks.action != "off" and looks.column != usual.column and not stands:
-            detail = f"the rule {rule} looks at {table}.{looks.column}, which is not there"
+    for one in without_column(ground.gate.rules, ground.histories.tables):
+        if one.named:
+            detail = f"the rule {one.rule} looks at {one.table}.{one.column}, which is not there"
             _mark(found, np.ones(len(asked), dtype=bool), "missing_table", detail)
     bundle = ground.scorer.bundle
     tables = ground.histories.tables if bundle is None else bundle.layout.tables

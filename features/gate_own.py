@@ -6,6 +6,7 @@ import numpy as np
 
 from features.asked import Asked, rows_by_lot
 from features.asof import Array, before, stands
+from features.contracts import action_of
 from features.customers import customer_rows, customers_of
 from features.gate_settings import GateSettings
 from features.histories import Histories
@@ -47,7 +48,7 @@ def _disposed(asked: Asked, histories: Histories) -> Iterator[Event]:
     table = histories["dispositions"]
     texts = table.texts["action"].texts
     for place, row in _standing(asked, histories, "dispositions"):
-        action = texts[int(table["action"][row])].strip().casefold()
+        action = action_of(texts[int(table["action"][row])])
         found = int(table["found"][row]) if table.has("found") else -1
         if found == 1 and action != "released":
             yield int(table["decided_at"][row]), place, "it was found failing"

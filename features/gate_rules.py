@@ -1,7 +1,8 @@
 """The gate's rules: what holds a lot whatever its risk is. No low score overrules one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from features.attributes import as_text
 from features.containment import Held, Scope, held
 from features.customers import customer_rows, customers_of
 from features.dictionary import in_language
-from features.gate_settings import GateSettings, ValueRule
+from features.gate_settings import USUAL, VALUED, GateSettings, RulesSettings, ValueRule
 from features.gate_words import (
     A_MEASUREMENT,
     ANY,
@@ -24,7 +25,7 @@ from features.gate_words import (
     RULES,
     USES,
 )
-from features.histories import Histories
+from features.histories import Histories, Table
 from features.period import duration
 from features.supplies import rows_of_supplies
 
@@ -81,6 +82,24 @@ def ruled(
     if actions["overdue_inspection"] == "off":
         until = np.full(len(asked), FOREVER)
     return Ruled(fired, until)
+
+
+class NoColumn(NamedTuple):
+    """A rule whose column its table does not have. `named`: not the usual one, so the site means that there is one."""
+
+    rule: str
+    table: str
+    column: str
+    named: bool
+
+
+def without_column(rules: RulesSettings, tables: Mapping[str, Table]) -> list[NoColumn]:
+    """Rules that look at an attribute which is not there; those that are off look at nothing."""
+    return [
+        NoColumn(name, table, looks.column, looks.column != getattr(USUAL, name).column)
+        for name, table in VALUED.items()
+        if (looks := getattr(rules, name)).action != "off" and not (table in tables and tables[table].has(looks.column))
+    ]
 
 
 def listed(lot_id: str, gate: GateSettings, scopes: Sequence[Scope], language: str) -> list[Fired]:

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from features.asof import NO_TIME, Array, RowsBy, before, stands, within
+from features.contracts import action_of
 from features.histories import Histories
 from features.judgements import Judgements, judge_as_known
 from features.rules import LabelRule, Rules
@@ -114,7 +115,7 @@ def _dispositions(
         shipped, as_of = judgements.shipped[question], judgements.as_of[question]
         in_house = (shipped == NO_TIME) | (before(decided, shipped) & ~before(shipped, as_of))
         found[question[(table["found"][row] == 1) & in_house]] = True
-    over = [text.strip().casefold() in ("reworked", "scrapped") for text in table.texts["action"].texts]
+    over = [action_of(text) in ("reworked", "scrapped") for text in table.texts["action"].texts]
     ends = np.array([*over, False])[table["action"][row]]
     if rule.source == "returns":
         ends &= before(decided, window_end(judgements, rule)[question])

@@ -28,7 +28,7 @@ from serving.alone import turn
 from serving.answers import Answer
 from serving.audit import append, salt_of
 from serving.bodies import parsed
-from serving.erasure import FREE_TEXT, key_of
+from serving.erasure import FREE_TEXT, key_of, without_text
 from serving.lane import Lane
 from serving.problems import Problem, not_read
 from serving.tables import SALTS
@@ -187,7 +187,7 @@ def told_in_log(table: str, arrivals: Iterable[Arrival]) -> list[Told]:
     words, told = FREE_TEXT.get(table, ()), []
     for arrival in arrivals:
         row = arrival.row
-        plain = json.dumps({name: value for name, value in row.items() if name not in words}, sort_keys=True)
+        plain = json.dumps(without_text(table, row), sort_keys=True)
         texts = [str(row[name]) for name in words if name in row]
         told.append(Told(plain, [salt_of(text, table=table, key=key_of(table, row)) for text in texts]))
     return told

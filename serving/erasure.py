@@ -83,18 +83,18 @@ def _folded(
 
 def _take_out(connection: sa.Connection, table: str, number: int, row: Mapping[str, Any]) -> bool:
     """Whether the row had a text."""
-    without = _without(table, row)
+    without = without_text(table, row)
     if without != row:
         connection.execute(sa.update(ARRIVALS).where(ARRIVALS.c.id == number).values(row=to_json(without)))
     return any(row.get(name) is not None for name in FREE_TEXT[table])
 
 
 def _replace_digest(connection: sa.Connection, table: str, number: int, row: Mapping[str, Any]) -> int:
-    digest = digest_of(_without(table, row))
+    digest = digest_of(without_text(table, row))
     other = (ARRIVALS.c.id == number) & (ARRIVALS.c.digest != digest)
     return connection.execute(sa.update(ARRIVALS).where(other).values(digest=digest)).rowcount
 
 
-def _without(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row as it would be sent without its text."""
-    return {name: value for name, value in row.items() if name not in FREE_TEXT[table]}
+def without_text(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row as it would be sent without people's own words."""
+    return {name: value for name, value in row.items() if name not in FREE_TEXT.get(table, ())}

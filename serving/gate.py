@@ -39,7 +39,7 @@ from serving.metrics import Metrics
 from serving.once import Given
 from serving.overtaken import keep_newest
 from serving.pending import about, apart, pending
-from serving.problems import Problem
+from serving.problems import Problem, not_read
 from serving.published import out_of_date
 from serving.score_log import ScoreLog
 
@@ -184,7 +184,7 @@ class Gate:
         scorer, histories, published = loaded.scorer, loaded.histories, loaded.published
         if scorer is None or histories is None:
             why = loaded.refused if scorer is None else published.fault
-            raise Problem("not_ready", why or "the histories have not been read yet; try again in a moment")
+            raise not_read(why)
         if not (loaded.stored.segments or loaded.stored.arrivals):
             why = "the histories are not stored yet, so that no decision could be looked at again"
             raise Problem("not_ready", f"{why}: {published.fault}" if published.fault else why)

@@ -22,7 +22,7 @@ from serving.audit import Entry
 from serving.containments import open_scopes
 from serving.loaded import Loaded
 from serving.pending import Pending, about, pending
-from serving.problems import Problem
+from serving.problems import Problem, not_read
 from serving.tables import FOLLOWED, NEWEST
 
 _TRACED = ("lots", "genealogy", "supplier_lots")
@@ -109,7 +109,7 @@ def check_no_rule(
 
 def _histories(loaded: Loaded) -> Histories:
     if loaded.histories is None:
-        raise Problem("not_ready", loaded.published.fault or "the histories have not been read yet; try again soon")
+        raise not_read(loaded.published.fault)
     return loaded.histories
 
 
