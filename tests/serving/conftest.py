@@ -7,6 +7,7 @@ import pytest
 
 from features.site import Site
 from serving.score_log import ScoreLog
+from tests.serving.counter import Counter, counter_over, with_authority
 from tests.serving.fitted import copied, valves
 from tests.serving.live import Live, serving
 
@@ -22,6 +23,18 @@ def live(factory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Li
     """A running service with two workers. Only to be asked."""
     with serving(copied(factory, tmp_path_factory.mktemp("live") / "valves")) as live:
         yield live
+
+
+@pytest.fixture(scope="session")
+def stated(factory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The factory, with who may overrule what. To be copied by who changes anything."""
+    return with_authority(factory, tmp_path_factory.mktemp("stated") / "valves")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def counter(request: pytest.FixtureRequest, stated: Path, tmp_path: Path) -> Iterator[Counter]:
+    """A gate of the test's own, with a database of its own on either server."""
+    yield from counter_over(request.param, copied(stated, tmp_path / "valves"))
 
 
 @pytest.fixture

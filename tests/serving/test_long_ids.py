@@ -2,8 +2,6 @@
 
 import json
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,9 +9,8 @@ from features.stored import Store
 from serving.audit_check import check_audit
 from serving.erasure import erase
 from serving.problems import Problem
-from tests.serving.fitted import copied
+from tests.serving.counter import ADMIN, Counter
 from tests.serving.gate_desk import Row
-from tests.serving.test_gate import ADMIN, Counter, counter_over, with_authority
 
 
 def _long(seed: int) -> str:
@@ -22,16 +19,6 @@ def _long(seed: int) -> str:
 
 
 LONG, OTHER = _long(1), _long(2)
-
-
-@pytest.fixture(scope="module")
-def stated(factory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return with_authority(factory, tmp_path_factory.mktemp("long") / "valves")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def counter(request: pytest.FixtureRequest, stated: Path, tmp_path: Path) -> Iterator[Counter]:
-    yield from counter_over(request.param, copied(stated, tmp_path / "valves"))
 
 
 def test_a_decision_about_a_lot_of_a_long_id_is_overruled_and_carried_out(counter: Counter) -> None:

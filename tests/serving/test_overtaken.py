@@ -1,7 +1,6 @@
 """A release is not carried out once the gate was asked again, or a containment holds the lot."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,12 @@ from serving.overtaken import keep_newest
 from serving.pending import MOST
 from serving.problems import Problem
 from serving.tables import NEWEST
-from tests.serving.fitted import copied
+from tests.serving.counter import ADMIN, LOT, QUALITY, Counter, arrive
 from tests.serving.gate_desk import NOW, Row
-from tests.serving.test_gate import ADMIN, LOT, QUALITY, Counter, arrive, counter_over, with_authority
 from tests.serving.test_scores_route import record
 
 RELEASED = "L000006"
 ONCE = Once("test", None, "")
-
-
-@pytest.fixture(scope="module")
-def stated(factory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return with_authority(factory, tmp_path_factory.mktemp("overtaken") / "valves")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def counter(request: pytest.FixtureRequest, stated: Path, tmp_path: Path) -> Iterator[Counter]:
-    yield from counter_over(request.param, copied(stated, tmp_path / "valves"))
 
 
 def contain(counter: Counter, *lots: str, supplier_lots: tuple[str, ...] = ()) -> int:

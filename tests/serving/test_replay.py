@@ -19,9 +19,9 @@ from serving.audit import entries
 from serving.record import Record
 from serving.registry import follow
 from serving.replay import replay
+from tests.serving.counter import LOT, Counter, counter_over
 from tests.serving.fitted import copied
 from tests.serving.gate_desk import NOW
-from tests.serving.test_gate import LOT, Counter, counter_over
 
 
 class Page(list[Any]):
