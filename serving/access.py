@@ -6,6 +6,7 @@ anything. From the first key on every caller sends one, as `Authorization: Beare
 
 import hmac
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from time import time_ns
 from typing import Any
@@ -55,6 +56,11 @@ def caller_of(request: Request) -> Caller:
     return found
 
 
+def is_nobody(request: Request) -> bool:
+    """Whether somebody without a key asks where there are keys: of a route that answers anybody."""
+    return CALLER not in request.scope
+
+
 class Access:
     """ASGI middleware. `router`: the app, asked whether a path that stands in no table of roles is a route; `page`: a
     refusal as a page, for who asked for one."""
@@ -97,13 +103,15 @@ class Access:
             self._admit_local(scope, roles, method, path)
             return None
         if roles is ANYBODY:
+            with suppress(Problem):  # whoever sends no key that holds is answered too, with less
+                scope[CALLER] = _caller(self._known(scope, now))
             return None
         if not self._keys.now:
             raise Problem("no_key", self._keys.lost)
         known = self._known(scope, now)
         if roles is None:
             self._check_no_route(scope)
-        scope[CALLER] = Caller(known.id, known.name, known.role)
+        scope[CALLER] = _caller(known)
         if roles is not None and known.role not in roles:
             raise Problem("not_allowed", f"{method} {route} is not for the role {known.role}")
         self._limits.take(known.id, known.calls_per_second)
@@ -143,6 +151,10 @@ class Access:
         """A route without roles answers nobody; what is no route is told as such further in."""
         if any(route.matches(scope)[0] is Match.FULL for route in self._router.routes):
             raise Problem("not_allowed", "nobody has said who may use this route")
+
+
+def _caller(known: Known) -> Caller:
+    return Caller(known.id, known.name, known.role)
 
 
 def held(sent: str, keys: Mapping[str, Known], now: int) -> Known:

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from features.site import read_site
 from serving import wire, wire_scores
-from serving.access import SCORES, Access, caller_of
+from serving.access import SCORES, Access, caller_of, is_nobody
 from serving.answering import as_json, as_problem
 from serving.bodies import moment, parsed, read_body
 from serving.document import operation_id, tell
@@ -170,9 +170,9 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return as_json({"alive": True})
 
     @app.get("/readyz", tags=["operation"], responses=wire_scores.READINESS)
-    async def readyz() -> Response:
-        """Bundle, histories and database, each with what is wrong; 503 while one is."""
-        said = service.ready(_now())
+    async def readyz(request: Request) -> Response:
+        """Bundle, histories and database, each with what is wrong; 503 while one is. Why is told to who has a key."""
+        said = service.ready(_now(), why=not is_nobody(request))
         return as_json(said, status=200 if said["ready"] else 503)
 
     @app.get("/metrics", tags=["operation"], responses=wire_scores.FIGURES)

@@ -1,7 +1,8 @@
 """Heads of the audit log: (seq, hash, at) of its last entry at a time, kept where who changes the log does not reach.
 
 A chain that was written anew is whole in itself; only a head that somebody kept shows it. The keeper adds one a minute
-to `audit/heads.jsonl` in `state_dir` while the log grows; `lotrisk audit head` gives one to be kept elsewhere.
+to `audit/heads.jsonl` in `state_dir` while the log grows, and one as it ends; `lotrisk audit head` gives one to be
+kept elsewhere.
 """
 
 import json

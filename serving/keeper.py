@@ -83,23 +83,26 @@ class Keeper:
             self._try("arrivals", self._look, now, every=SECOND if self._faults.get("arrivals") else 0)
         self._faults["stored histories"] = self._intake.fault
         if self._histories is not None and self._scorer is not None:
-            due = (self._unscored and time.monotonic() >= self._rescored) or _passed(
-                self._published.scored_at, self._site.rescore_every, now
-            )
-            if due:
+            waits = self._unscored and time.monotonic() >= self._rescored
+            if waits or _passed(self._published.scored_at, self._site.rescore_every, now):
                 self._try("scores", self._score, now, every=refresh if self._faults.get("scores") else 0)
         if self._unshadowed:
             self._try("challenger's scores", self._shadow, now, every=0)
         if self._site.tracking_uri.startswith(("http://", "https://")):
             self._try("registry", self._follow_registry, now, every=_REGISTRY_EVERY)
-        if self._log.healthy:  # the database is there, and has its tables
-            self._try("audit heads", self._write_heads, now, every=_HEADS_EVERY)
+        self.write_heads(now, every=_HEADS_EVERY)
+        if self._log.healthy:
             self._try("old answers", self._forget_answers, now, every=0 if self._unforgotten else HOUR)
         fault = "; ".join(fault for what, fault in self._faults.items() if fault and what not in _TRIED)
         if (fault, self._log.dropped) != (self._published.fault, self._published.log_dropped):
             self._try("state", lambda _: self._publish(replace(self._published, fault=fault)), now, every=0)
 
-    def _try(self, what: str, do: Callable[[int], None], now: int, *, every: int) -> None:
+    def write_heads(self, now: int, *, every: int = 0) -> None:
+        """A head of the audit log as it is now."""
+        if self._log.healthy:  # the database is there, and has its tables
+            self._try("audit heads", lambda _: write_heads(self._engine, self._site.state_dir), now, every=every)
+
+    def _try(self, what: str, do: Callable[[int], object], now: int, *, every: int) -> None:
         """Does it if its turn has come. A fault stands until it succeeds, and keeps nothing else from being done."""
         if every and not _passed(self._tried.get(what, 0), every, now):
             return
@@ -135,9 +138,6 @@ class Keeper:
     def _forget_answers(self, now: int) -> None:
         self._unforgotten = False  # after a fault they wait for the next hour
         self._unforgotten = forget(self._engine, now=now)
-
-    def _write_heads(self, now: int) -> None:  # noqa: ARG002 - a head says when its entry was made
-        write_heads(self._engine, self._site.state_dir)
 
     def _read_scorer(self, now: int) -> None:  # noqa: ARG002 - whenever files have changed
         """Takes another model than before. A refused one is read again when its files change."""
@@ -259,9 +259,7 @@ class Keeper:
         folder = self._site.state_dir / FOLDER / "histories"
         held = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime) if folder.is_dir() else []
         others = [path for path in held if path.name != self._published.histories]
-        for path in others[:-1] if self._published.histories else others:
-            shutil.rmtree(path, ignore_errors=True)
-        for path in folder.glob(".new-*"):
+        for path in (*(others[:-1] if self._published.histories else others), *folder.glob(".new-*")):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -296,5 +294,6 @@ def _keep(site: Site, ended: Callable[[], bool], stop: threading.Event) -> None:
         while not ended():
             keeper.step(time.time_ns() // 1000)
             stop.wait(_TICK)
+        keeper.write_heads(time.time_ns() // 1000)  # the workers have ended: what they recorded last has one too
     finally:
         score_log.close()

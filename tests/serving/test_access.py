@@ -169,7 +169,9 @@ def test_a_route_answers_the_roles_that_may_and_nobody_else(method: str, route: 
     path, roles = NAMED.sub("x", route), ROLES[method, route]
     assert route_of(method, path) == route
     if roles is ANYBODY:
-        assert code(door.knock(method, path)) == "not_found" and door.seen == [None]
+        for name in (None, *REFUSED, "line"):
+            assert code(door.knock(method, path, door.bearer(name) if name else None)) == "not_found"
+        assert [caller and caller.role for caller in door.seen] == [None] * (1 + len(REFUSED)) + ["line"]
         return
     without = door.knock(method, path)
     if route in PAGES:
@@ -510,6 +512,21 @@ def test_every_route_of_the_running_service(guarded: tuple[Live, sa.Engine, Aske
         for role in roles if method == "GET" else ():
             answer = live.client.get(path, headers={"Authorization": f"Bearer {texts[role]}"})
             assert answer.status_code not in (401, 403, 500), (path, role, answer.text)
+
+
+def test_why_a_service_is_not_ready_is_told_to_who_has_a_key(guarded: tuple[Live, sa.Engine, Asked]) -> None:
+    live, _, texts = guarded
+
+    def told(name: str | None) -> set[str]:
+        headers = {"Authorization": f"Bearer {texts[name]}"} if name else {}
+        answer = live.client.get("/readyz", headers=headers)
+        assert answer.status_code == 200 and answer.json()["ready"]
+        return {check["detail"] for check in answer.json()["checks"].values()}
+
+    for name in (None, *REFUSED):
+        assert told(name) == {"send a key to be told"}
+    for role in ROLE_NAMES:
+        assert {"version 1", "takes scores"} < told(role)
 
 
 def test_a_new_key_and_a_revoked_one_count_in_every_worker_within_two_seconds(

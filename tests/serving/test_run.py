@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from serving.heads import FILE, read_heads
 from tests.serving.fitted import copied
 from tests.serving.live import Live, eventually, serving
 
@@ -33,6 +34,16 @@ def test_workers_and_keeper_are_started_again_and_what_was_answered_is_logged_at
     assert logged(own.folder)["api"] >= 1 + scored
     assert logged(own.folder)["open"] >= 5
     assert list((own.folder / ".lotrisk" / "serving").glob("unlogged/*")) == []
+
+
+def test_a_service_that_ends_keeps_a_head_of_its_last_decision(own: Live) -> None:
+    kept = own.folder / ".lotrisk" / FILE
+    own.client.post("/v1/gate", json={"lot_id": "L000007"}).raise_for_status()
+    eventually(kept.exists, "the first head")
+    last = own.client.post("/v1/gate", json={"lot_id": "L000008"}).raise_for_status().json()["audit_id"]
+    assert own.end() == 0
+    heads = [head.seq for _, head in read_heads(kept, ended=True) if head is not None]
+    assert heads[-1] == int(last) > heads[0]
 
 
 def the_dead_are_replaced(live: Live, said: list[Any]) -> None:
