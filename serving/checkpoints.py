@@ -8,13 +8,12 @@ and not 6.5.
 """
 
 import logging
-import threading
-import time
 
 import sqlalchemy as sa
 
 from features.database import reached
 from features.errors import DatabaseUnreachable
+from serving.repeated import Repeated
 
 log = logging.getLogger(__name__)
 
@@ -22,31 +21,22 @@ EVERY = 0.1  # seconds between two at least, and as long as the last one took
 
 
 class Checkpoints:
-    """The thread; on PostgreSQL, whose server does the like, there is none."""
+    """On PostgreSQL, whose server does the like, nothing."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        self._engine, self._over = engine, threading.Event()
-        self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
+        self._engine = engine
+        self._repeated = Repeated(self._checkpoint, name="checkpoints", every=EVERY, rest=1.0)
 
     def start(self) -> None:
         if self._engine.dialect.name == "sqlite":
-            self._thread.start()
+            self._repeated.start()
 
     def close(self) -> None:
-        """Ends it."""
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._repeated.close()
 
-    def _run(self) -> None:
-        rest = EVERY
-        while not self._over.wait(rest):
-            begun = time.monotonic()
-            try:
-                with reached(self._engine), self._engine.connect() as connection:
-                    connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-            except DatabaseUnreachable as fault:  # who writes says so aloud
-                log.debug("no checkpoint: %s", fault)
-            except Exception:  # whatever it is, the next one may succeed
-                log.exception("no checkpoint")
-            rest = max(EVERY, time.monotonic() - begun)
+    def _checkpoint(self) -> None:
+        try:
+            with reached(self._engine), self._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+        except DatabaseUnreachable as fault:  # who writes says so aloud
+            log.debug("no checkpoint: %s", fault)

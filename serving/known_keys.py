@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from features.errors import DatabaseUnreachable, LotRiskError, SettingsError
 from features.site import Site
 from features.synced import sync
 from serving.migrate import migrate
+from serving.repeated import Repeated
 from serving.tables import AUDIT, KEYS
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,7 @@ class KnownKeys:
 
     def __init__(self, site: Site, engine: sa.Engine) -> None:
         self._site, self._engine = site, engine
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keys", daemon=True)
+        self._repeated = Repeated(self.look, name="keys", every=EVERY)
         self._used: dict[str, int] = {}
         self._written: dict[str, int] = {}
         self._fault = ""
@@ -82,12 +81,10 @@ class KnownKeys:
         with suppress(LotRiskError, OSError):  # the score log tries again, and says why not
             migrate(self._site.database_url)
         self.look()
-        self._thread.start()
+        self._repeated.start()
 
     def close(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._repeated.close()
 
     def used(self, key_id: str, now: int) -> None:
         """Noted; written at most once a minute."""
@@ -113,13 +110,6 @@ class KnownKeys:
         if fault and not self._fault:
             log.warning("%s: %s", "nobody may ask" if self.lost else "the keys known before hold on", fault)
         self._fault = fault
-
-    def _run(self) -> None:
-        while not self._stop.wait(EVERY):
-            try:
-                self.look()
-            except Exception:  # whatever it is, the next look may succeed, and what is known holds
-                log.exception("reading the keys failed")
 
     def _write_used(self) -> None:
         used = list(self._used.items())

@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from features.mapped import StaleMap, read_mapped
 from features.score import Policy, question, score
 from features.site import Site
 from serving.published import Published, histories_folder, open_file, read_published
+from serving.repeated import Repeated
 from serving.standing import Standing
 
 log = logging.getLogger(__name__)
@@ -70,17 +70,14 @@ class Follower:
         self._site, self._told, self._looked = site, told, looked
         self._policy = Policy.of(site)
         self._parent = os.getppid()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._repeated = Repeated(self._turn, name="follower", every=EVERY, at_once=True)
         self.now = Loaded()
 
     def start(self) -> None:
-        self._thread.start()
+        self._repeated.start()
 
     def close(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._repeated.close()
 
     def look(self) -> None:
         """Reads what has changed. Nothing that fails here takes away what is loaded."""
@@ -94,16 +91,11 @@ class Follower:
             self.now = fresh
             self._told(fresh)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._looked()
-                self.look()
-            except Exception:  # whatever it is, the next look may succeed, and scores go on with what is loaded
-                log.exception("following the site failed")
-            self._stop.wait(EVERY)
-            if os.getppid() != self._parent:  # nobody is left who would end this process
-                os.kill(os.getpid(), signal.SIGTERM)
+    def _turn(self) -> None:
+        if os.getppid() != self._parent:  # nobody is left who would end this process
+            os.kill(os.getpid(), signal.SIGTERM)
+        self._looked()
+        self.look()
 
     def _with_bundle(self, loaded: Loaded) -> Loaded:
         state: tuple[object, ...] = ()

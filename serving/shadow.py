@@ -8,7 +8,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from features.errors import LotRiskError
 from features.histories import Histories
 from features.score import Policy, Scored, score
 from serving.answers import Asked, judgements_of
+from serving.repeated import Repeated
 from serving.score_log import LoggedScores, ScoreLog
 from serving.score_rows import SHADOW
 
@@ -54,15 +54,15 @@ class Shadow:
         most: int = MOST,
     ) -> None:
         self._log, self._policy, self._scorer, self._told, self._most = score_log, policy, scorer, told, most
-        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._lock = threading.Lock()
         self._puts: deque[_Put] = deque()
         self._failed: tuple[Scorer, str] | None = None
-        self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
+        self._repeated = Repeated(self.round, name="shadow", every=_PAUSE, rest=_REST)
         self.waiting = 0
         """Lots."""
 
     def start(self) -> None:
-        self._thread.start()
+        self._repeated.start()
 
     def put(self, histories: Histories, asked: Sequence[Asked], asked_at: int) -> None:
         """Takes lots that were answered, in microseconds; drops what finds no room."""
@@ -80,9 +80,7 @@ class Shadow:
 
     def close(self) -> None:
         """Ends after the batch that is being scored; what waits is dropped, for a stop waits for nobody's trial."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._repeated.close()
 
     @property
     def fault(self) -> str:
@@ -114,13 +112,6 @@ class Shadow:
             taken = self._log.waiting < ROOM and self._log.put(scores)
             self._told("logged" if taken else "dropped", len(put.asked))
             start += len(put.asked)
-
-    def _run(self) -> None:
-        pause = _PAUSE
-        while not self._stop.wait(pause):
-            begun = perf_counter()
-            self.round()
-            pause = max(_PAUSE, _REST * (perf_counter() - begun))
 
     def _take(self) -> list[_Put]:
         """What came first, as many as are scored together: by the same histories."""
