@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
@@ -105,24 +105,29 @@ def test_a_call_of_few_rows_does_not_wait_behind_those_of_many(
     assert taken == [1, FEW + 1, FEW + 2, FEW + 3]
 
 
-def test_a_turn_is_of_one_at_a_time_and_of_all_where_no_file_can_be_locked(tmp_path: Path) -> None:
-    inside, most = [], []
+def in_turns(state_dir: Path, inside: Callable[[], object]) -> None:
+    """Four threads that each do it in a turn of theirs."""
 
     def work(_: int) -> None:
-        with turn(tmp_path, "work"):
-            inside.append(1)
-            most.append(len(inside))
-            time.sleep(0.02)
-            inside.pop()
+        with turn(state_dir, "work"):
+            inside()
 
-    def at_once() -> int:
-        most.clear()
-        with ThreadPoolExecutor(4) as threads:
-            list(threads.map(work, range(4)))
-        return max(most)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
 
-    assert at_once() == 1
-    (tmp_path / FOLDER / "work.lock").unlink()
-    (tmp_path / FOLDER).rmdir()
+
+def test_a_turn_is_of_one_thread_at_a_time(tmp_path: Path) -> None:
+    alone = threading.Lock()
+
+    def inside() -> None:
+        assert alone.acquire(blocking=False)
+        time.sleep(0.02)
+        alone.release()
+
+    in_turns(tmp_path, inside)
+
+
+def test_a_turn_is_of_all_at_a_time_where_no_file_can_be_locked(tmp_path: Path) -> None:
     (tmp_path / FOLDER).write_text("no folder")
-    assert at_once() == 4
+    together = threading.Barrier(4)
+    in_turns(tmp_path, lambda: together.wait(60))
