@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from rich.table import Table
@@ -129,7 +130,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server = make_server("127.0.0.1", 0, app, threaded=True)
         serving = Thread(target=server.serve_forever)
         serving.start()
-        yield f"http://127.0.0.1:{server.port}"
+        address = f"http://127.0.0.1:{server.port}"
+        # The first request makes its tables: for longer than a client waits where the machine is busy, and by Alembic,
+        # whose context is the whole process's, so that a score log which migrates meanwhile would break both.
+        httpx.get(f"{address}/api/2.0/mlflow/registered-models/search", timeout=120, trust_env=False).raise_for_status()
+        yield address
         server.shutdown()
         serving.join()
         server.server_close()
