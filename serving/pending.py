@@ -25,6 +25,7 @@ _ABOUT = {
     "genealogy": "lot_id",
     "shipments": "lot_id",
     "dispositions": "lot_id",
+    "outcomes": "lot_id",
     "supplier_lots": "supplier_lot_id",
     "inspections": "supplier_lot_id",
     "customers": "customer_id",

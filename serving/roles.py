@@ -15,8 +15,8 @@ _OFFICE = ALL - {"line"}
 _QUALITY = frozenset({"quality", "admin"})
 _ENGINEERS = frozenset({"engineer", "admin"})
 
-FREEING = ("supplier_lots", "inspections", "customers", "dispositions")
-"""Tables whose rows free lots that a rule or a disposition holds: no line sends them, which the gate holds back."""
+FREEING = ("supplier_lots", "inspections", "customers", "dispositions", "outcomes")
+"""Tables whose rows free lots that a rule or what became of them holds: no line sends them, which the gate holds back."""
 
 ROLES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/scores"): ALL,

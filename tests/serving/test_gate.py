@@ -213,6 +213,16 @@ def test_a_hold_of_a_customer_to_whom_the_lot_was_shipped_waits_for_no_reading_e
     assert (states(late["results"][0]), states(other["results"][0])) == (["pending_history"], [])
 
 
+def test_an_outcome_that_has_just_arrived_is_waited_for(counter: Counter) -> None:
+    arrive(counter, "outcomes", {"lot_id": LOT, "failed": 1, "known_at": iso(NOW - DAY)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serving.gate._PATIENCE", 0.05)
+        late, other = counter.ask({"lot_id": LOT}), counter.ask({"lot_id": "L000007"})
+    assert (states(late["results"][0]), states(other["results"][0])) == (["pending_history"], [])
+    counter.load()
+    assert states(counter.ask({"lot_id": LOT})["results"][0]) == ["not_open"]
+
+
 def test_a_score_that_decided_nothing_is_not_logged_as_a_decision(counter: Counter, stated: Path) -> None:
     told = record(stated)
     counter.ask({"lots": [told]})
