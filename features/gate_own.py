@@ -31,9 +31,7 @@ def own_states(asked: Asked, histories: Histories, gate: GateSettings) -> dict[s
 def _put_away(asked: Asked, histories: Histories) -> Told:
     """Lots of which what was said last does not say that they are good: a disposition that is none of `_OPEN` or found
     them failing without releasing them, or an outcome that they failed."""
-    last: dict[int, str] = {}
-    for _, place, why in sorted([*_disposed(asked, histories), *_failed(asked, histories)]):
-        last[place] = why
+    last = {place: why for _, place, why in said_of(asked, histories)}
     return {place: why for place, why in last.items() if why}
 
 
@@ -41,21 +39,33 @@ Event = tuple[int, int, str]
 """When, the place of the asked lot, and why it is not to be released; "": it is good."""
 
 
+def said_of(asked: Asked, histories: Histories) -> list[Event]:
+    """What dispositions and outcomes say of the lots, the last at the end."""
+    return sorted([*_disposed(asked, histories), *_failed(asked, histories)])
+
+
+def said_by(action: str, found: int | None) -> str | None:
+    """Why a lot of which a disposition says this is not to be released; "": it is good; None: it changes nothing.
+
+    An inspection of which nobody said what it found changes nothing: a lot that was held stays so.
+    """
+    action = action_of(action)
+    if found == 1 and action != "released":
+        return "it was found failing"
+    if action not in _OPEN:
+        return f"its last disposition is {action}"
+    return "" if action != "inspected" or found == 0 else None
+
+
 def _disposed(asked: Asked, histories: Histories) -> Iterator[Event]:
-    """An inspection of which nobody said what it found changes nothing: a lot that was held stays so."""
     if "dispositions" not in histories:
         return
     table = histories["dispositions"]
     texts = table.texts["action"].texts
     for place, row in _standing(asked, histories, "dispositions"):
-        action = action_of(texts[int(table["action"][row])])
         found = int(table["found"][row]) if table.has("found") else -1
-        if found == 1 and action != "released":
-            yield int(table["decided_at"][row]), place, "it was found failing"
-        elif action not in _OPEN:
-            yield int(table["decided_at"][row]), place, f"its last disposition is {action}"
-        elif action != "inspected" or found == 0:
-            yield int(table["decided_at"][row]), place, ""
+        if (why := said_by(texts[int(table["action"][row])], found)) is not None:
+            yield int(table["decided_at"][row]), place, why
 
 
 def _failed(asked: Asked, histories: Histories) -> Iterator[Event]:

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from features.arrivals import ACCEPTED, KNOWN, keep, read_arrivals
-from features.asof import before
+from features.asof import NO_TIME, before
 from features.card import iso
 from features.contracts import ACTIONS
 from features.decision import CANNOT_ASSESS, HOLD, INSPECT, RELEASE
@@ -20,7 +20,14 @@ from serving.containments import open_scopes
 from serving.gate_calls import Once, words_of
 from serving.loaded import Loaded
 from serving.once import given, keep_answer
-from serving.overtaken import check_newest, check_no_rule, check_not_contained, check_not_failed
+from serving.overtaken import (
+    check_newest,
+    check_no_rule,
+    check_not_contained,
+    check_not_failed,
+    check_open,
+    overruled_at,
+)
 from serving.problems import Problem
 from serving.recording import looking, recording
 from serving.spelling import number_of
@@ -95,8 +102,9 @@ class Followed:
     def carried_out(self, audit_id: str, sent: Mapping[str, Any], *, caller: Caller, once: Once, now: int) -> Answer:
         """Notes that the decision that stands was carried out, with its disposition row.
 
-        Problem `not_decided` for an action that is less careful than that decision, and for a release that a newer
-        decision, a containment or a row by which a rule holds the lot has overtaken.
+        Problem `not_decided` for an action that is less careful than that decision, for a release that a newer
+        decision, what became of the lot, a containment or a row by which a rule holds it has overtaken, and, for
+        whoever may not overrule what keeps the lot back, for an action that would free it.
         """
         if (found := sent.get("found")) is not None and (found := whole_number(found)) not in (0, 1):
             raise Problem("invalid_request", "found must be 0 or 1: whether the inspection found the lot failing")
@@ -113,6 +121,8 @@ class Followed:
             _check(decision, action, found, passed=passed)
             if action == "released":
                 self._check_release(connection, entry, result, standing, now)
+            elif action == "reworked" or found == 0:
+                self._check_freeing(connection, entry, result, decision, action, caller=caller, now=now)
             body = {
                 "of": entry.seq,
                 "lot_id": lot_id,
@@ -139,6 +149,34 @@ class Followed:
         if overruled is None:
             done = INSPECT if inspected else RELEASE
             check_no_rule(connection, entry, lot_id, done, self._loaded(), self._site, now=now)
+
+    def _check_freeing(
+        self,
+        connection: sa.Connection,
+        entry: Entry,
+        result: Mapping[str, Any],
+        decision: str,
+        action: str,
+        *,
+        caller: Caller,
+        now: int,
+    ) -> None:
+        """Problem `not_decided` for rework and a good inspection by whom the site grants no word on what is kept back.
+
+        Either opens a lot that was put away: it would be released when the gate is asked next.
+        """
+        gate, lot_id = self._site.gate, result["lot_id"]
+        if decision in (HOLD, CANNOT_ASSESS):
+            if not gate.may_overrule(caller.role, self._class(result)):
+                why = f"the decision that stands is {decision}: the lot is held back, scrapped or found failing by"
+                raise Problem(
+                    "not_decided", f"{why} {caller.role}, and freed by whom [gate.authority] lets overrule it"
+                )
+            return
+        declared = decision == INSPECT == gate.outcome("not_open") and action == "inspected"
+        if not declared and not gate.may_overrule(caller.role, "unknown"):
+            settled = overruled_at(connection, entry.seq, lot_id) if decision == INSPECT else NO_TIME
+            check_open(connection, entry, lot_id, self._loaded(), self._site, now=now, settled=settled)
 
     def _followed(
         self,
@@ -245,7 +283,8 @@ def _check(decision: str, action: Any, found: int | None, *, passed: bool) -> No
         raise Problem("not_decided", why)
     less_careful = {RELEASE: (), INSPECT: () if passed else ("released",), HOLD: ("released",)}
     if action in less_careful.get(decision, ("released",)):
+        way_out = "inspect it, or have it overruled" if decision == INSPECT else "have it overruled"
         raise Problem(
             "not_decided",
-            f"the decision that stands is {decision}: the lot is not to be released; inspect it, or have it overruled",
+            f"the decision that stands is {decision}: the lot is not to be released; {way_out}",
         )

@@ -1,4 +1,4 @@
-"""What has overtaken a decision: a newer one about the same lot, or a containment that holds the lot since.
+"""What has overtaken a decision: a newer one about the same lot, what became of the lot, a containment, a rule.
 
 The lot is not released by it any more, whatever it said. `NEWEST` names a lot by a hash: what a call calls a lot may
 be longer than an index of PostgreSQL takes, and hold characters that no database does.
@@ -9,24 +9,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import from_json
 
 from features.asked import Asked, ask
+from features.asof import NO_TIME, before
 from features.containment import Scope, held
 from features.database import add_rows
 from features.gate import most_careful
+from features.gate_own import said_by, said_of
 from features.gate_rules import listed, ruled
 from features.histories import Histories
 from features.site import Site
+from features.times import read_moment
 from serving.answers import Answer, Call, judgements_of, read_lots
 from serving.audit import Entry
 from serving.containments import open_scopes
 from serving.loaded import Loaded
-from serving.pending import Pending, about, pending
+from serving.pending import Pending, Row, about, pending
 from serving.problems import Problem, not_read
-from serving.tables import FOLLOWED, NEWEST
+from serving.tables import AUDIT, FOLLOWED, NEWEST
 
 _TRACED = ("lots", "genealogy", "supplier_lots")
 """What containments look at."""
+_BECAME = ("dispositions", "outcomes")
+"""What became of lots, which may have put one away."""
 _FAILED = sa.select(sa.func.max(FOLLOWED.c.failed)).where(FOLLOWED.c.lot_id == sa.bindparam("about"))
 _NEWEST = sa.select(NEWEST.c.decision).where(NEWEST.c.lot == sa.bindparam("about"))
 
@@ -61,6 +67,52 @@ def check_not_failed(connection: sa.Connection, lot_id: str, since: Entry) -> No
             "not_decided",
             f"entry {failed} says that the lot was scrapped or found failing; ask the gate anew, or have it overruled",
         )
+
+
+def check_open(
+    connection: sa.Connection,
+    decision: Entry,
+    lot_id: str,
+    loaded: Loaded,
+    site: Site,
+    *,
+    now: int,
+    settled: int = NO_TIME,
+) -> None:
+    """Problem `not_decided` where the last that was said of the lot does not say that it is good: the state `not_open`
+    as of now, with rows that have just arrived.
+
+    `settled`: what happened before it was known to whoever overruled.
+    """
+    asked = _asked(_told(decision, lot_id), lot_id, _histories(loaded), site, now=now)
+    said = [(at, why) for each in asked for at, _, why in said_of(each, _histories(loaded))]
+    for row in pending(connection, loaded.stored.arrivals):
+        if not row.about or (row.table in _BECAME and row.about == lot_id):
+            said += _just_said(row, site.timezone)
+    at, why = max(said, default=(NO_TIME, ""))
+    if why and not before(at, settled):
+        raise Problem("not_decided", f"the lot is not open: {why}; ask the gate anew, or have it overruled")
+
+
+def _just_said(row: Row, timezone: str) -> list[tuple[int, str]]:
+    """What a row that does not count yet says of its lot. Problem where that takes the histories to say.
+
+    The rows that overrides and what is carried out leave are plain ones: nobody waits for those.
+    """
+    if row.table != "dispositions" or not row.about or {"deleted", "known_at"} & set(row.said):
+        raise _just_arrived()
+    why = said_by(row.said["action"], row.said.get("found"))
+    return [] if why is None else [(read_moment(row.said["decided_at"], timezone), why)]
+
+
+def overruled_at(connection: sa.Connection, seq: int, lot_id: str) -> int:
+    """When the decision was last overruled for the lot; NO_TIME: never."""
+    asked = sa.select(AUDIT.c.at, AUDIT.c.body).where(AUDIT.c.kind == "override", AUDIT.c.seq > seq)
+    for at, text in connection.execute(asked.order_by(AUDIT.c.seq.desc())):
+        body = from_json(text)
+        if (body["of"], body["lot_id"]) == (seq, lot_id):
+            return int(at)
+    return NO_TIME
 
 
 def check_not_contained(
@@ -115,11 +167,14 @@ def _histories(loaded: Loaded) -> Histories:
 
 def _check_none_about(rows: Pending, told: Any, histories: Histories, site: Site, *, now: int) -> None:
     if about(rows, Call([told]), histories, timezone=site.timezone, now=now):
-        raise Problem(
-            "not_decided",
-            "rows about the lot have just arrived, and nobody can say yet whether they hold it; "
-            "try again in two seconds",
-        )
+        raise _just_arrived()
+
+
+def _just_arrived() -> Problem:
+    return Problem(
+        "not_decided",
+        "rows about the lot have just arrived, and nobody can say yet whether they hold it; try again in two seconds",
+    )
 
 
 def _known(decision: Entry, lot_id: str, since: Entry) -> set[int]:

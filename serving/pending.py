@@ -42,12 +42,13 @@ _ASKED = (
 
 @dataclass(frozen=True)
 class Row:
-    """An arrival that does not count yet, and whom it is about."""
+    """An arrival that does not count yet, whom it is about, "": everybody, and what it says, as far as that is there."""
 
     id: int
     version: bytes
     table: str
     about: str
+    said: Mapping[str, Any]
 
 
 Pending = Sequence[Row]
@@ -58,8 +59,9 @@ def pending(connection: sa.Connection, after: int) -> Pending:
     found: list[Row] = []
     for number, version, table, told in connection.execute(_ASKED, {"after": after}):
         # A row that is folded meanwhile, or a deletion by another key, does not say whom it is about: everybody.
-        about = "" if told is None or len(found) == MOST else str(from_json(told).get(_ABOUT[table], ""))
-        found.append(Row(number, bytes(version), table, about))
+        said = {} if told is None else from_json(told)
+        about = "" if len(found) == MOST else str(said.get(_ABOUT[table], ""))
+        found.append(Row(number, bytes(version), table, about, said))
     return found
 
 

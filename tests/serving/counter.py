@@ -98,9 +98,9 @@ class Counter:
         once = Once(f"override {audit_id}", key, json.dumps(sent))
         return self.service.followed.override(audit_id, sent, caller=caller, once=once, now=self.now)
 
-    def carried_out(self, audit_id: str, sent: Row, *, key: str | None = None) -> Row:
+    def carried_out(self, audit_id: str, sent: Row, *, caller: Caller = LINE, key: str | None = None) -> Row:
         once = Once(f"carried_out {audit_id}", key, json.dumps(sent))
-        return self.service.followed.carried_out(audit_id, sent, caller=LINE, once=once, now=self.now)
+        return self.service.followed.carried_out(audit_id, sent, caller=caller, once=once, now=self.now)
 
     def entries(self, kind: str = "decision") -> list[Any]:
         with self.service.engine.connect() as connection:
