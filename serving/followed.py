@@ -145,6 +145,7 @@ class Followed:
         lot_id = result["lot_id"]
         check_newest(connection, lot_id, since)
         check_not_failed(connection, lot_id, since)
+        check_open(connection, entry, lot_id, self._loaded(), self._site, now=now)
         check_not_contained(connection, entry, lot_id, since, self._loaded(), self._site, now=now)
         if overruled is None:
             done = INSPECT if inspected else RELEASE

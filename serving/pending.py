@@ -42,7 +42,7 @@ _ASKED = (
 
 @dataclass(frozen=True)
 class Row:
-    """An arrival that does not count yet, whom it is about, "": everybody, and what it says, as far as that is there."""
+    """An arrival that does not count yet, whom it is about ("": everybody), and what it says where that is there."""
 
     id: int
     version: bytes

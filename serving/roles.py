@@ -16,7 +16,7 @@ _QUALITY = frozenset({"quality", "admin"})
 _ENGINEERS = frozenset({"engineer", "admin"})
 
 FREEING = ("supplier_lots", "inspections", "customers", "dispositions", "outcomes")
-"""Tables whose rows free lots that a rule or what became of them holds: no line sends them, which the gate holds back."""
+"""Tables whose rows free lots that a rule or what became of them holds back: a line sends none."""
 
 ROLES: Mapping[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/scores"): ALL,

@@ -145,7 +145,7 @@ def _open(folder: Path) -> Iterator[Counter]:
 
 
 def arrive(counter: Counter, table: str, *rows: Row) -> None:
-    read, bad = read_arrivals(table, rows, known_attributes=None, timezone="UTC", now=NOW)
+    read, bad = read_arrivals(table, rows, known_attributes=None, timezone="UTC", now=counter.now)
     assert not bad
     with writing(counter.service.engine) as connection:
         keep(connection, [arrival for _, arrival in read], received_at=NOW)

@@ -1,4 +1,4 @@
-"""What quality scrapped, held or found failing is not freed by a line, whatever it says that it did."""
+"""What was scrapped, held or found failing is not released by a decision of before, and not freed by a line."""
 
 from typing import Any
 
@@ -123,6 +123,35 @@ def test_who_may_overrule_what_keeps_a_lot_back_says_that_it_was_mended(counter:
     counter.carried_out(audit_id, {"action": "reworked"}, caller=QUALITY)
     assert states(ask(counter)[1]) == []
     assert "have it overruled" in refused(counter, audit_id, {"action": "released"}, caller=ADMIN)
+
+
+@pytest.mark.parametrize("said", [*PUT_AWAY, {"failed": 1}], ids=str)
+def test_what_a_row_puts_away_is_not_released_by_the_decision_of_before(counter: Counter, said: Row) -> None:
+    audit_id, _ = ask(counter)
+    table, when = ("outcomes", "known_at") if "failed" in said else ("dispositions", "decided_at")
+    arrive(counter, table, {"lot_id": RELEASED, when: iso(counter.now), **said})
+    counter.now += HOUR
+    for why in ("just arrived" if table == "outcomes" else "the lot is not open", "the lot is not open"):
+        assert why in refused(counter, audit_id, {"action": "released"}, caller=ADMIN)
+        counter.load()
+    counter.override(audit_id, {"decision": "release", "reason": "the gauge was wrong"}, caller=ADMIN)
+    counter.now += 1
+    assert counter.carried_out(audit_id, {})["disposition"]["action"] == "released"
+
+
+def test_what_was_put_away_after_an_override_is_not_released_by_it(counter: Counter) -> None:
+    audit_id, _ = ask(counter)
+    counter.override(audit_id, {"decision": "release", "reason": "looked at"})
+    counter.now += HOUR
+    post(counter, RELEASED, {"action": "scrapped"})
+    assert "its last disposition is scrapped" in refused(counter, audit_id, {})
+
+
+def test_rows_of_what_became_of_another_lot_keep_no_release(counter: Counter) -> None:
+    audit_id, _ = ask(counter)
+    arrive(counter, "dispositions", {"lot_id": LOT, "decided_at": iso(NOW), "action": "scrapped"})
+    arrive(counter, "outcomes", {"lot_id": LOT, "failed": 1, "known_at": iso(NOW)})
+    assert counter.carried_out(audit_id, {})["disposition"]["action"] == "released"
 
 
 @put_away
