@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 from pydantic_core import from_json
 
-from features.arrivals import ACCEPTED, DIFFERS, KNOWN, Arrival, keep, last_arrival, read_arrivals
+from features.arrivals import ACCEPTED, KNOWN, Arrival, keep, last_arrival, read_arrivals
 from features.contracts import TABLES
 from features.database import add_rows, writing
 from features.errors import DatabaseUnreachable
@@ -24,12 +24,14 @@ from features.layout import written_number
 from features.period import nearest
 from features.site import Site
 from serving import once
+from serving.access import Caller
 from serving.alone import turn
 from serving.answers import Answer
 from serving.audit import append, salt_of
 from serving.bodies import parsed
 from serving.erasure import FREE_TEXT, key_of, without_text
 from serving.lane import Lane
+from serving.line_rows import refused_to_line
 from serving.problems import Problem, not_read
 from serving.tables import SALTS
 
@@ -70,22 +72,22 @@ class Arriving:
         self._few: Lane[Callable[[], Answer], Answer] = Lane(_called, size=lambda _: 1, most=1)
         self._many: Lane[Callable[[], Answer], Answer] = Lane(_called, size=lambda _: 1, most=1)
 
-    async def ask(self, table: str, body: bytes, *, media_type: str, key: str | None, actor: str) -> Answer:
+    async def ask(self, table: str, body: bytes, *, media_type: str, key: str | None, caller: Caller) -> Answer:
         """What `take` says, when the call's turn has come."""
         lane = self._few if len(body) <= FEW else self._many
-        return await lane.ask(partial(self.take, table, body, media_type=media_type, key=key, actor=actor))
+        return await lane.ask(partial(self.take, table, body, media_type=media_type, key=key, caller=caller))
 
     def close(self) -> None:
         """Ends after what is being kept."""
         self._few.close()
         self._many.close()
 
-    def take(self, table: str, body: bytes, *, media_type: str, key: str | None, actor: str) -> Answer:
+    def take(self, table: str, body: bytes, *, media_type: str, key: str | None, caller: Caller) -> Answer:
         """The answer to a body of `POST /v1/histories/{table}`, durable. `key`: that of idempotency.
 
         Problem where nothing of it can be taken, or nothing can be kept: then nothing is.
         """
-        now = self._clock()
+        now, actor = self._clock(), caller.actor
         if table not in TABLES:
             raise Problem("not_found", f"there is no table {table[:100]}{nearest(table, TABLES)}")
         sent = read_rows(body, media_type)
@@ -96,6 +98,8 @@ class Arriving:
         scope = f"POST {ROUTE} {actor}"
         arrivals, refused = self.read(table, sent, histories, now=now)
         held = said_of(histories, table, [arrival for _, arrival in arrivals], timezone=self._site.timezone)
+        if caller.role == "line":
+            held = [said or refused_to_line(one, histories) for (_, one), said in zip(arrivals, held, strict=True)]
         told = told_in_log(table, [arrival for _, arrival in arrivals])
         try:
             with self._turn(), writing(self._engine) as connection:
@@ -161,9 +165,9 @@ class Arriving:
             if word not in (ACCEPTED, KNOWN)
         ]
         refused += [
-            {"row": place, "reason": f"{table}: the row {DIFFERS}"}
+            {"row": place, "reason": f"{table}: the row {word}"}
             for (place, _), word in zip(arrivals, held, strict=True)
-            if word == DIFFERS
+            if word not in (None, KNOWN)
         ]
         refused.sort(key=lambda one: one["row"])
         if accepted:

@@ -15,7 +15,7 @@ _OFFICE = ALL - {"line"}
 _QUALITY = frozenset({"quality", "admin"})
 _ENGINEERS = frozenset({"engineer", "admin"})
 
-FREEING = ("supplier_lots", "inspections", "customers", "dispositions", "outcomes")
+FREEING = ("supplier_lots", "inspections", "customers", "shipments", "dispositions", "outcomes")
 """Tables whose rows free lots that a rule or what became of them holds back: a line sends none."""
 
 ROLES: Mapping[tuple[str, str], frozenset[str]] = {

@@ -24,6 +24,6 @@ def add_histories(app: FastAPI, service: Service) -> None:
         """Keeps rows of a table: good ones go in while bad ones are refused; durable before it answers."""
         wire.query_of(request, ())
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        key, actor = key_of(request.headers.get("idempotency-key")), caller_of(request).actor
+        key, caller = key_of(request.headers.get("idempotency-key")), caller_of(request)
         body = await read_body(request)
-        return as_json(await service.arriving.ask(table, body, media_type=media_type, key=key, actor=actor))
+        return as_json(await service.arriving.ask(table, body, media_type=media_type, key=key, caller=caller))

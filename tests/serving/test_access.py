@@ -155,8 +155,8 @@ def test_every_route_says_who_may_use_it(door: Door) -> None:
     assert unruled(routes) == [] and set(ROLES) - of_tables <= set(routes)
 
 
-def test_a_line_sends_no_rows_of_what_became_of_a_lot(door: Door) -> None:
-    for table in ("dispositions", "outcomes"):
+def test_a_line_sends_no_rows_of_where_a_lot_went_and_what_became_of_it(door: Door) -> None:
+    for table in ("shipments", "dispositions", "outcomes"):
         answer = door.knock("POST", f"/v1/histories/{table}", door.bearer("line"))
         assert (answer.status_code, code(answer), door.seen) == (403, "not_allowed", [])
 

@@ -18,6 +18,7 @@ from features.database import open_database, writing
 from features.reading import read_histories
 from features.site import Site
 from serving import arriving
+from serving.access import Caller
 from serving.alone import turn
 from serving.arriving import FEW, Arriving
 from serving.migrate import migrate
@@ -25,7 +26,7 @@ from serving.published import FOLDER
 from tests.small_site import write_site
 from tests.stored_site import clock
 
-JSON = "application/json"
+JSON, ANA = "application/json", Caller("", "Ana", "admin")
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_calls_are_kept_one_after_the_other_and_others_write_between_them(
 
     async def all_at_once() -> list[dict[str, Any]]:
         calls = [
-            workers[n % 2].ask("lots", lots(f"N{n}-", 20), media_type=JSON, key=None, actor="Ana") for n in range(6)
+            workers[n % 2].ask("lots", lots(f"N{n}-", 20), media_type=JSON, key=None, caller=ANA) for n in range(6)
         ]
         return list(await asyncio.gather(*calls))
 
@@ -92,7 +93,7 @@ def test_a_call_of_few_rows_does_not_wait_behind_those_of_many(
     monkeypatch.setattr(workers[0], "take", take)
 
     async def one_beside_many() -> None:
-        asked: dict[str, Any] = {"media_type": JSON, "key": None, "actor": "Ana"}
+        asked: dict[str, Any] = {"media_type": JSON, "key": None, "caller": ANA}
         many = [asyncio.ensure_future(workers[0].ask("lots", b" " * (FEW + n), **asked)) for n in (1, 2, 3)]
         await asyncio.sleep(0)  # so that they are asked first
         async with asyncio.timeout(5):

@@ -38,7 +38,7 @@ def test_a_complaint_of_a_long_id_is_kept_and_can_be_erased(counter: Counter) ->
     rows = [row | {"description": "It leaks."}, row | {"return_id": OTHER, "description": "It hisses."}]
     body = json.dumps({"rows": rows}).encode()
     take = counter.service.arriving.take
-    said = take("returns", body, media_type="application/json", key=None, actor="me")
+    said = take("returns", body, media_type="application/json", key=None, caller=ADMIN)
     assert (said["accepted"], said["refused"]) == (2, [])
     engine = counter.service.engine
     store = Store(counter.site, engine)
