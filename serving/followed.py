@@ -62,7 +62,7 @@ class Followed:
         """Puts another decision in the place of the one that stands. Problem `not_authorised` for who may not.
 
         Problem `not_decided` for a release of what was overtaken by a newer decision, and, for whoever may not overrule
-        a rule, for less than one asks for now.
+        a rule, for less than one asks for now, or what is not known, for anything but a hold of a lot put away since.
 
         Whoever overrules acts: a release or a hold leaves its disposition row at once.
         """
@@ -84,6 +84,8 @@ class Followed:
                 check_newest(connection, lot_id, entry)
             if decision != HOLD and not self._site.gate.may_overrule(caller.role, "rule"):
                 check_no_rule(connection, entry, lot_id, decision, self._loaded(), self._site, now=now)
+            if decision != HOLD and not self._site.gate.may_overrule(caller.role, "unknown"):
+                check_open(connection, entry, lot_id, self._loaded(), self._site, now=now)
             standing = _standing(connection, entry.seq, lot_id)
             previous = result["decision"] if standing is None else standing.now
             action = {RELEASE: "released", HOLD: "held"}.get(decision)

@@ -147,6 +147,23 @@ def test_what_was_put_away_after_an_override_is_not_released_by_it(counter: Coun
     assert "its last disposition is scrapped" in refused(counter, audit_id, {})
 
 
+@pytest.mark.parametrize("decision", ["release", "inspect"])
+def test_who_may_overrule_a_low_risk_alone_opens_nothing_that_was_put_away_since(
+    counter: Counter, decision: str
+) -> None:
+    counter.site.gate.authority["planner"] = ["low"]
+    planner = Caller("planner", "a planner", "planner")
+    audit_id, _ = ask(counter)
+    counter.now += HOUR
+    post(counter, RELEASED, {"action": "held"})
+    with pytest.raises(Problem, match="its last disposition is held") as fault:
+        counter.override(audit_id, {"decision": decision, "reason": "looked at"}, caller=planner)
+    assert fault.value.code == "not_decided"
+    counter.override(audit_id, HOLD, caller=planner)
+    counter.now += 1
+    counter.override(audit_id, {"decision": decision, "reason": "looked at"})
+
+
 def test_rows_of_what_became_of_another_lot_keep_no_release(counter: Counter) -> None:
     audit_id, _ = ask(counter)
     arrive(counter, "dispositions", {"lot_id": LOT, "decided_at": iso(NOW), "action": "scrapped"})
