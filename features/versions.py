@@ -36,18 +36,26 @@ class Homes:
 
 
 def standing(
-    keys: Sequence[Array], known: Array, deleted: Array, contents: Sequence[Array], *, homes: Homes | None = None
+    keys: Sequence[Array],
+    known: Array,
+    deleted: Array,
+    contents: Sequence[Array],
+    *,
+    homes: Homes | None = None,
+    arrived: Array | None = None,
 ) -> Standing:
     """Orders the versions of each fact, the rows with equal `keys`, by `known`.
 
     A later version ends the one before, and so does a deletion, which leaves no row of its own. Of a deletion
     only key and known time count. `homes`: given where a version may move a fact to another lot; one of a lot that
-    is not yet known replaces nothing until it is. All arrays have shape (rows,).
+    is not yet known replaces nothing until it is. `arrived`: rows that came one by one, bool, after all others: one
+    that differs from an earlier row with its key and known time goes, and the earlier one stays, or whoever sends rows
+    could undo a fact by saying it otherwise. All arrays have shape (rows,).
     """
     order = _ordered(keys, known)
     same_key = _repeats(keys, order)
     tie = same_key & _repeats([known], order)
-    order, contradictions, duplicates = _settle(order, tie, deleted, contents)
+    order, contradictions, duplicates = _settle(order, tie, deleted, contents, arrived)
     if tie.any():
         same_key = _repeats(keys, order)
     known = known[order]
@@ -128,13 +136,17 @@ def _repeats(columns: Sequence[Array], order: Array) -> Array:
     return same
 
 
-def _settle(order: Array, tie: Array, deleted: Array, contents: Sequence[Array]) -> tuple[Array, Array, int]:
-    """Takes out of `order` what ties: repetitions but for one, and all rows of a contradiction."""
+def _settle(
+    order: Array, tie: Array, deleted: Array, contents: Sequence[Array], arrived: Array | None
+) -> tuple[Array, Array, int]:
+    """Takes out of `order` what ties: repetitions but for one, all rows that sources contradict each other with, and
+    each that arrived and differs from the first."""
     if not tie.any():
         return order, np.empty(0, dtype=np.int64), 0
     run = np.cumsum(~tie) - 1
     later = np.flatnonzero(tie)
-    these, those = order[later], order[later - 1]
+    late = np.zeros(len(later), dtype=bool) if arrived is None else arrived[order[later]]
+    these, those = order[later], order[np.where(late, np.flatnonzero(~tie)[run[later]], later - 1)]
     differs = deleted[these] != deleted[those]
     alive = ~deleted[these]
     for values in contents:
@@ -144,6 +156,7 @@ def _settle(order: Array, tie: Array, deleted: Array, contents: Sequence[Array])
             unlike &= ~(np.isnan(a) & np.isnan(b))
         differs |= unlike & alive
     torn = np.zeros(run[-1] + 1, dtype=bool)
-    torn[run[later[differs]]] = True
+    torn[run[later[differs & ~late]]] = True
     contradicted = torn[run]
+    contradicted[later[differs & late]] = True
     return order[~tie & ~contradicted], np.sort(order[contradicted]), int((tie & ~contradicted).sum())

@@ -14,25 +14,25 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from features.arrivals import ACCEPTED, KNOWN, Arrival, keep, read_arrivals
+from features.arrivals import ACCEPTED, KNOWN, keep
 from features.card import code_fingerprint, iso
 from features.containment import Scope
 from features.database import writing
 from features.errors import DatabaseUnreachable
 from features.gate import Ground
-from features.held import own_row
 from features.histories import Histories
 from features.score import Policy
 from features.site import Site
 from serving import recorded_rules
 from serving.actors import at_terminal
 from serving.answers import Answer, to_log
-from serving.arriving import known_attributes, no_number
+from serving.arriving import no_number
 from serving.audit import Chain, last_entry
 from serving.containments import open_scopes
 from serving.gate_answers import Decided, amend, decide, scorer_facts
 from serving.gate_calls import GateCall
 from serving.gate_reads import Reads, read_first
+from serving.gate_records import rows_of_record
 from serving.lane import Lane
 from serving.loaded import Loaded
 from serving.metrics import Metrics
@@ -47,7 +47,6 @@ log = logging.getLogger(__name__)
 
 QUICK = 8  # lots of a call; with reasons for each that is 15 ms. More must not hold up a line that asks about one
 TOGETHER = 64  # lots of quick calls that are decided together
-_TABLES = ("lots", "measurements", "genealogy")
 _PATIENCE = 3.0  # seconds until rows that have arrived should count; they take one or two
 _LOOK = 0.02
 
@@ -244,32 +243,13 @@ class Gate:
         for place, lot in enumerate(one.call.lots):
             if not isinstance(lot, Mapping) or "problem" in answer["results"][place]:
                 continue
-            told, faults = self._arrivals(lot, answer["results"][place]["lot_id"], histories, now)
+            lot_id = answer["results"][place]["lot_id"]
+            told, faults = rows_of_record(lot, lot_id, histories, self._site, now=now)
             faults += [why for row in told if (why := no_number(row, histories))]
             said = [] if faults else keep(connection, told, received_at=now)
             if faults := faults or [text for text in said if text not in (ACCEPTED, KNOWN)]:
                 refused[str(place)] = faults[0]
         return refused
-
-    def _arrivals(
-        self, record: Mapping[str, Any], lot_id: str, histories: Histories, now: int
-    ) -> tuple[list[Arrival], list[str]]:
-        """The rows that a record tells, also those of a clock that runs ahead, and why some are none."""
-        told: list[Arrival] = []
-        faults: list[str] = []
-        for table in _TABLES:
-            if table == "lots":
-                held = own_row(histories, histories.ids["lot"].code(lot_id), now)
-                rows = [record["lot"]] if held is None else []
-            else:
-                rows = [{"lot_id": lot_id, **row} for row in record.get(table) or ()]
-            known = known_attributes(table, histories, self._site.gate.rules)
-            read, refused = read_arrivals(
-                table, rows, known_attributes=known, timezone=self._site.timezone, now=now, early=None
-            )
-            told += [arrival for _, arrival in read]
-            faults += [str(one["reason"]) for one in refused]
-        return told, faults
 
     def _tell(self, ground: Ground, decided: Decided, answers: Sequence[Any], now: int) -> None:
         """Metrics and the score log; a fault here takes nothing from what is recorded already."""
