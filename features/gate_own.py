@@ -18,12 +18,15 @@ from features.supplies import rows_of_supplies
 Told = dict[int, str]
 """Detail by place of the asked lot."""
 _OPEN = ("released", "reworked", "inspected")
+_OF_LOTS = ("lots", "measurements", "genealogy", "shipments", "dispositions", "outcomes")
+_OF_SUPPLIER_LOTS = ("supplier_lots", "inspections")
 
 
 def own_states(asked: Asked, histories: Histories, gate: GateSettings) -> dict[str, Told]:
     """By state, the lots that are in it."""
     return {
         "not_open": _put_away(asked, histories),
+        "contradicting_rows": _contradicted(asked, histories),
         "unknown_customer": _customers(asked, histories, gate),
         "missing_limits": _without_limits(asked, histories),
         "wider_limits": _with_wider_limits(asked, histories),
@@ -102,6 +105,33 @@ def _rows(asked: Asked, histories: Histories, name: str, *, later: bool) -> list
     as_of = asked.as_of[question]
     some = ~before(table.known[row], as_of) if later else stands(table.known[row], table.superseded[row], as_of)
     return list(zip(question[some].tolist(), row[some].tolist(), strict=True))
+
+
+def _contradicted(asked: Asked, histories: Histories) -> Told:
+    """Lots about which rows of a source say otherwise than others of their key and known time, so that none counts."""
+    found: Told = {}
+    every, used = np.arange(len(asked)), asked.used
+    for name in _OF_LOTS:
+        found |= _torn(histories, name, "lot_id", asked.lot, every, asked.as_of)
+    for name in _OF_SUPPLIER_LOTS:
+        found |= _torn(histories, name, "supplier_lot_id", used.supplier_lot, used.of, asked.as_of)
+    if "customers" in histories and len(histories["customers"].contradicted.get("known", ())):
+        who, customer = customers_of(histories, asked.lot, asked.own.codes("customer_id"), asked.as_of)
+        found |= _torn(histories, "customers", "customer_id", customer, who, asked.as_of)
+    return found
+
+
+def _torn(histories: Histories, name: str, about: str, code: Array, of: Array, as_of: Array) -> Told:
+    """`code`: what the rows are about, `of`: the place of whose lot that is, shape (pairs,); `as_of`, (lots,)."""
+    torn = histories[name].contradicted if name in histories else {}
+    if not len(torn.get("known", ())):
+        return {}
+    rows = np.flatnonzero(np.isin(torn[about], code) & (torn[about] >= 0))
+    some = np.flatnonzero(np.isin(code, torn[about][rows]))
+    moment = as_of[of[some]][:, None]
+    at_odds = (torn[about][rows] == code[some][:, None]) & stands(torn["known"][rows], torn["superseded"][rows], moment)
+    text = f"rows of {name} with one key and one known time differ"
+    return dict.fromkeys(of[some][at_odds.any(axis=1)].tolist(), text)
 
 
 def _customers(asked: Asked, histories: Histories, gate: GateSettings) -> Told:

@@ -20,6 +20,7 @@ from features.times import Times, read_times
 from features.versions import Homes, standing
 
 _ANYWHERE = ("known_at", "deleted", ARRIVAL)
+_ABOUT = ("lot_id", "supplier_lot_id", "customer_id")
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,8 @@ def _stand(draft: _Draft, known: Array, lots: Lots | None) -> tuple[Table, Table
     )
     faults.mark_rows(usable[stood.contradictions], "differs from another row with the same key and known time")
     rows = usable[stood.rows]
+    torn = stood.contradictions if arrived is None else stood.contradictions[~arrived[usable[stood.contradictions]]]
+    settled = stood.settled if arrived is None else stood.settled[~arrived[usable[stood.contradictions]]]
     table = Table(
         contract.name,
         columns={name: values[rows] for name, values in draft.values.items()}
@@ -260,6 +263,11 @@ def _stand(draft: _Draft, known: Array, lots: Lots | None) -> tuple[Table, Table
         superseded=stood.superseded,
         texts=draft.texts,
         attributes=draft.attributes,
+        contradicted={
+            "known": known[usable[torn]],
+            "superseded": settled,
+            **{name: draft.values[name][usable[torn]] for name in _ABOUT if name in draft.values},
+        },
     )
     report = TableReport(
         table=contract.name,

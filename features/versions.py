@@ -20,6 +20,8 @@ class Standing:
     superseded: Array
     contradictions: Array
     """Rows that differ from another one with the same key and known time."""
+    settled: Array
+    """Of each of these, when a later version or a deletion of its fact was known; FOREVER: none was."""
     duplicates: int
     """Rows that repeat another one, collapsed into it."""
     versions: int
@@ -55,6 +57,7 @@ def standing(
     order = _ordered(keys, known)
     same_key = _repeats(keys, order)
     tie = same_key & _repeats([known], order)
+    ends = _ends(order, known, same_key, tie)
     order, contradictions, duplicates = _settle(order, tie, deleted, contents, arrived)
     if tie.any():
         same_key = _repeats(keys, order)
@@ -75,6 +78,7 @@ def standing(
         first=first_of_fact[fact[live]],
         superseded=superseded[live],
         contradictions=contradictions,
+        settled=ends[contradictions],
         duplicates=duplicates,
         versions=int(np.count_nonzero(np.diff(fact[live]) == 0)),
         deletions=int(gone.sum()),
@@ -134,6 +138,18 @@ def _repeats(columns: Sequence[Array], order: Array) -> Array:
         values = column[order]
         same[1:] &= values[1:] == values[:-1]
     return same
+
+
+def _ends(order: Array, known: Array, same_key: Array, tie: Array) -> Array:
+    """When the next version of each row's fact was known, by row; FOREVER: none was. Of use where rows tie."""
+    ends = np.full(len(order), FOREVER, dtype=np.int64)
+    if tie.any():
+        starts = np.flatnonzero(~tie)
+        run = np.cumsum(~tie) - 1
+        after = np.full(len(starts), FOREVER, dtype=np.int64)
+        after[:-1] = np.where(same_key[starts[1:]], known[order[starts[1:]]], FOREVER)
+        ends[order] = after[run]
+    return ends
 
 
 def _settle(

@@ -142,3 +142,10 @@ def test_a_row_that_arrived_and_differs_goes_and_what_a_source_says_stays() -> N
 def test_of_rows_that_arrived_the_first_stays() -> None:
     found = came((2, 5, 0, 0), (1, 7, 0, 1), (1, 8, 0, 1), (1, 7, 0, 1))
     assert (found.rows.tolist(), found.contradictions.tolist(), found.duplicates) == ([1, 0], [2], 1)
+
+
+def test_a_contradiction_holds_until_a_later_version_of_its_fact_is_known() -> None:
+    found = stood((1, 10, 0, 7), (1, 10, 0, 8), (1, 20, 0, 9), (2, 5, 0, 3), (2, 5, 0, 4), (3, 1, 0, 1), (3, 1, 0, 1))
+    assert found.contradictions.tolist() == [0, 1, 3, 4]
+    assert found.settled.tolist() == [20, 20, FOREVER, FOREVER]
+    assert stood((1, 10, 0, 7), (1, 10, 0, 8), (1, 30, 1, 0)).settled.tolist() == [30, 30]

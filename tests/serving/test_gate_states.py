@@ -23,6 +23,7 @@ from tests.serving.test_scores_route import record
 
 Asked = dict[str, Any]
 LOT = "L000378"
+INSPECTED = {"lot_id": LOT, "decided_at": iso(NOW - DAY), "action": "inspected", "found": 0}
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,10 @@ def in_state(state: str, desk: Desk, factory: Path, gate: GateSettings | None = 
             "histories": desk.with_rows(
                 dispositions=[{"lot_id": LOT, "decided_at": iso(NOW - DAY), "action": "scrapped"}]
             ),
+        },
+        "contradicting_rows": {
+            "lot": LOT,
+            "histories": desk.with_rows(dispositions=[INSPECTED, INSPECTED | {"found": 1}]),
         },
         "unknown_customer": {
             "lot": record(factory, customer_id="c01"),
@@ -154,6 +159,29 @@ def test_a_lot_stays_put_away_unless_a_later_decision_that_was_known_later_says_
     late = good | {"known_at": iso(NOW - HOUR)}
     other = bad | {"decided_at": iso(NOW - 3 * HOUR), "known_at": iso(NOW - 3 * HOUR)}
     assert states(desk.one(LOT, histories=desk.with_rows(dispositions=[late, other]))) == []
+
+
+def test_rows_that_contradict_each_other_hold_every_lot_that_they_are_about_until_a_later_one_settles_it(
+    desk: Desk, factory: Path
+) -> None:
+    limits = record(factory)["measurements"][0]
+    good = {"lot_id": LOT, **limits, "sample": "late", "measured_at": iso(NOW - DAY)}
+    bad = good | {"value": limits["upper_spec"] + 1}
+    assert states(desk.one(LOT, histories=desk.with_rows(measurements=[good]))) == []
+    assert states(desk.one(LOT, histories=desk.with_rows(measurements=[good, bad]))) == ["contradicting_rows"]
+    assert states(desk.one("L000377", histories=desk.with_rows(measurements=[good, bad]))) == []
+    settled = desk.with_rows(measurements=[good, bad, bad | {"known_at": iso(NOW - HOUR)}])
+    result = desk.one(LOT, histories=settled)
+    assert (states(result), rules(result)) == ([], ["out_of_specification"])
+    supplier = desk.histories.ids["supplier"].texts[0]
+    twice = [supply("SLX", supplier, status=status, known_at=iso(NOW - DAY)) for status in ("free", "blocked")]
+    first = supply("SLX", supplier, status="free", known_at=iso(NOW - 2 * DAY))
+    result = desk.one(sent(factory, supplier_lot="SLX"), histories=desk.with_rows(supplier_lots=[first, *twice]))
+    assert states(result) == ["contradicting_rows"]
+    first = {"customer_id": "C90", "tier": "A", "hold": "no", "known_at": iso(NOW - 2 * DAY)}
+    both = [first | {"hold": hold, "known_at": iso(NOW - DAY)} for hold in ("no", "yes")]
+    result = desk.one(record(factory, customer_id="C90"), histories=desk.with_rows(customers=[first, *both]))
+    assert states(result) == ["contradicting_rows"]
 
 
 def test_bad_news_that_are_known_only_later_hold_a_lot_and_good_ones_do_not(desk: Desk) -> None:
