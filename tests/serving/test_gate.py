@@ -25,7 +25,7 @@ from features.stored import open_store
 from serving.audit import append, entry_of
 from serving.audit_check import check_audit
 from serving.containing import opened
-from serving.gate_calls import Once
+from serving.gate_calls import Once, read_gate_call
 from serving.metrics import Metrics
 from serving.problems import Problem
 from serving.published import Published
@@ -122,6 +122,13 @@ def test_a_record_that_says_otherwise_than_one_before_is_a_problem_and_is_not_ke
     last = counter.entries()[-1]
     assert json.loads(last["body"])["answer"]["results"] == [result]
     assert replay(counter.site, counter.service.engine, str(last["seq"])).same
+
+
+def test_a_number_that_no_float_holds_is_no_json_and_is_not_kept(counter: Counter, stated: Path) -> None:
+    told = json.dumps({"lots": [LOT, record(stated)]}).replace('"quantity": ', '"quantity": 1e999, "was": ')
+    with pytest.raises(Problem) as refused:
+        read_gate_call(told.encode(), actor="press 3", key=None, now=NOW, timezone="UTC")
+    assert (refused.value.code, refused.value.status) == ("invalid_json", 400)
 
 
 def test_a_decision_that_cannot_be_recorded_is_not_given(counter: Counter, stated: Path) -> None:
