@@ -1,4 +1,5 @@
-"""States of a lot by its own rows: news still to come, limits left out or widened, an unknown customer, put away."""
+"""States of a lot by its own rows: news still to come, limits left out or widened, names and customers that nobody
+knows, put away."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from features.gate_rules import valued
 from features.gate_settings import GateSettings
 from features.histories import Histories
 from features.limits import known_limits
+from features.named import only_lots
 from features.supplies import rows_of_supplies
 
 Told = dict[int, str]
@@ -28,6 +30,7 @@ def own_states(asked: Asked, histories: Histories, gate: GateSettings) -> dict[s
         "not_open": _put_away(asked, histories),
         "contradicting_rows": _contradicted(asked, histories),
         "unknown_customer": _customers(asked, histories, gate),
+        "unknown_name": _named_by_nobody_else(asked, histories),
         "missing_limits": _without_limits(asked, histories),
         "wider_limits": _with_wider_limits(asked, histories),
         "measured_after_as_of": _still_to_come(asked, histories, gate),
@@ -143,6 +146,20 @@ def _customers(asked: Asked, histories: Histories, gate: GateSettings) -> Told:
     known = np.zeros(len(asked), dtype=bool)
     known[who[customer_rows(histories, customer, asked.as_of[who]) >= 0]] = True
     return dict.fromkeys(np.flatnonzero(~known).tolist(), "no customer that the table customers holds")
+
+
+def _named_by_nobody_else(asked: Asked, histories: Histories) -> Told:
+    """Measurements, kept from an earlier call, of a characteristic that no source and no other lot has."""
+    own = asked.measured
+    if not len(own.of):
+        return {}
+    lot = asked.lot[own.of]
+    alone = (lot >= 0) & (only_lots(histories)[own.characteristic] == lot)
+    names = histories.ids["characteristic"].texts if alone.any() else ()
+    return {
+        int(own.of[row]): f"no source and no other lot has characteristic {names[int(own.characteristic[row])]}"
+        for row in np.flatnonzero(alone).tolist()
+    }
 
 
 def _without_limits(asked: Asked, histories: Histories) -> Told:

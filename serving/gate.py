@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from features.arrivals import ACCEPTED, KNOWN, keep
-from features.card import code_fingerprint, iso
+from features.card import code_fingerprint
 from features.containment import Scope
 from features.database import writing
 from features.errors import DatabaseUnreachable
@@ -31,6 +31,7 @@ from serving.audit import Chain, last_entry
 from serving.containments import open_scopes
 from serving.gate_answers import Decided, amend, decide, scorer_facts
 from serving.gate_calls import GateCall
+from serving.gate_ground import ground_of, previewed
 from serving.gate_reads import Reads, read_first
 from serving.gate_records import rows_of_record
 from serving.lane import Lane
@@ -39,8 +40,7 @@ from serving.metrics import Metrics
 from serving.once import Given
 from serving.overtaken import keep_newest
 from serving.pending import about, apart, pending
-from serving.problems import Problem, not_read
-from serving.published import out_of_date
+from serving.problems import Problem
 from serving.score_log import ScoreLog
 
 log = logging.getLogger(__name__)
@@ -98,6 +98,12 @@ class Gate:
         given_now: Answer = answer
         return given_now
 
+    async def preview(self, lot_id: str, *, language: str) -> Answer:
+        """What would be said of a lot now, recorded nowhere: who looks at a page ships nothing. Problem as of `ask`."""
+        policy = replace(self._policy, language=language)
+        stands_on: dict[str, Any] = {"loaded": self._loaded(), "site": self._site, "policy": policy}
+        return await asyncio.to_thread(previewed, lot_id, **stands_on, engine=self._engine, now=self.now())
+
     def close(self) -> None:
         """Ends after what is being decided."""
         self._quick.close()
@@ -131,7 +137,7 @@ class Gate:
     def _decided(self, calls: Sequence[GateCall]) -> list[Any]:
         loaded, now = self._loaded(), self.now()
         (names, scopes), asked = self._open, [one.call for one in calls]
-        ground = self._ground(loaded, now, scopes)
+        ground = ground_of(loaded, self._site, self._policy, now=now, scopes=scopes)
         decided = decide(asked, ground, timezone=self._site.timezone, now=now)
         with writing(self._engine) as connection:
             first = read_first(connection)
@@ -179,19 +185,6 @@ class Gate:
             async with asyncio.timeout(_PATIENCE):
                 while self._loaded().stored.arrivals < waits.arrival:
                     await asyncio.sleep(_LOOK)
-
-    def _ground(self, loaded: Loaded, now: int, scopes: Sequence[Scope] = ()) -> Ground:
-        scorer, histories, published = loaded.scorer, loaded.histories, loaded.published
-        if scorer is None or histories is None:
-            why = loaded.refused if scorer is None else published.fault
-            raise not_read(why)
-        if not (loaded.stored.segments or loaded.stored.arrivals):
-            why = "the histories are not stored yet, so that no decision could be looked at again"
-            raise Problem("not_ready", f"{why}: {published.fault}" if published.fault else why)
-        old = ""
-        if out_of_date(published, refresh_every=self._site.refresh_every, now=now):
-            old = published.fault or f"the sources were last looked at at {iso(published.checked_at)}"
-        return Ground(scorer, histories, self._policy, self._site.gate, scopes, old)
 
     def _facts(self, loaded: Loaded, ground: Ground, now: int) -> dict[str, Any]:
         """What a replay needs beside the call."""
