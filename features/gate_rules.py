@@ -154,7 +154,7 @@ def _limit(value: float, language: str) -> str:
 
 def _blocked(supplies: _Supplies, histories: Histories, rule: ValueRule, language: str) -> Found:
     found: Found = {}
-    for place, value in _valued(histories, "supplier_lots", supplies.row, rule):
+    for place, value in valued(histories, "supplier_lots", supplies.row, rule):
         name = histories.ids["supplier_lot"].texts[int(supplies.code[place])]
         told = in_language(IS, language).format(what=name, column=rule.column, value=value)
         found.setdefault(int(supplies.of[place]), []).append(told)
@@ -165,7 +165,7 @@ def _customers_on_hold(asked: Asked, histories: Histories, rule: ValueRule, lang
     found: Found = {}
     who, customer = customers_of(histories, asked.lot, asked.own.codes("customer_id"), asked.as_of)
     rows = customer_rows(histories, customer, asked.as_of[who])
-    for place, value in _valued(histories, "customers", rows, rule):
+    for place, value in valued(histories, "customers", rows, rule):
         name = histories.ids["customer"].texts[int(customer[place])]
         told = in_language(IS, language).format(what=name, column=rule.column, value=value)
         if told not in found.setdefault(int(who[place]), []):
@@ -173,8 +173,8 @@ def _customers_on_hold(asked: Asked, histories: Histories, rule: ValueRule, lang
     return found
 
 
-def _valued(histories: Histories, table: str, rows: Array, rule: ValueRule) -> list[tuple[int, str]]:
-    """(place, value as text) of the rows whose attribute has one of the rule's values."""
+def valued(histories: Histories, table: str, rows: Array, rule: ValueRule) -> list[tuple[int, str]]:
+    """(place, value as text) of the rows of a table, -1 for none, whose attribute has one of the rule's values."""
     if rule.action == "off" or table not in histories or not histories[table].has(rule.column):
         return []
     held, wanted = histories[table], {value.strip().casefold() for value in rule.values}

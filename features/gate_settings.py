@@ -14,6 +14,7 @@ STATES = (
     "no_champion",
     "unknown_lot",
     "not_open",
+    "contradicting_rows",
     "unknown_customer",
     "unseen_product",
     "unseen_supplier",

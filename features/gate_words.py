@@ -17,6 +17,7 @@ STATES = {
     "not_open": Text(
         "It was held, scrapped or found failing, and not released since", "已被扣留、报废或判为不合格，此后未被放行"
     ),
+    "contradicting_rows": Text("Rows about it contradict each other", "有关本批的数据相互矛盾"),
     "unknown_customer": Text("It is not known to which customer the lot goes", "不知本批发往哪个客户"),
     "unseen_product": Text("The model has never seen this product", "模型从未见过该产品"),
     "unseen_supplier": Text("The model has never seen a supplier of this lot", "模型从未见过本批的某个供应商"),

@@ -14,8 +14,13 @@ from features.in_place import Side
 from features.stored import ARRIVAL, INGESTED, arrivals_table
 
 
-def said_of(histories: Histories, table: str, arrivals: Sequence[Arrival], *, timezone: str) -> list[str | None]:
-    """For each row KNOWN, DIFFERS, or None: the histories hold no row of its key and its known time."""
+def said_of(
+    histories: Histories, table: str, arrivals: Sequence[Arrival], *, timezone: str, in_part: bool = False
+) -> list[str | None]:
+    """For each row KNOWN, DIFFERS, or None: the histories hold no row of its key and its known time.
+
+    `in_part`: KNOWN too where they say more than the row does.
+    """
     if not arrivals or table not in histories:
         return [None] * len(arrivals)
     held, contract = histories[table], TABLES[table]
@@ -46,6 +51,7 @@ def said_of(histories: Histories, table: str, arrivals: Sequence[Arrival], *, ti
                 for name, value in shown.items()
                 if value is not None
             }
-            word = KNOWN if plain == said else DIFFERS
+            same = said is not None and said.items() <= plain.items() if in_part else plain == said
+            word = KNOWN if same else DIFFERS
         told.append(word)
     return told

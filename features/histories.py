@@ -154,6 +154,9 @@ class Table:
     texts: Mapping[str, Vocabulary] = field(default_factory=dict)
     attributes: tuple[str, ...] = ()
     """Extra columns: a text code column where `texts` has the name; numbers are read from the texts by the layout."""
+    contradicted: Mapping[str, Array] = field(default_factory=dict)
+    """Rows in quarantine, for others of a source say otherwise with their key and known time: what they are about, by
+    the name of an id, `known`, and `superseded`, when a later version of their fact was known."""
 
     def __len__(self) -> int:
         return len(self.known)

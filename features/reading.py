@@ -82,7 +82,7 @@ def stored_and_new(stored: Stored, sources: "Mapping[str, pa.Table]", site: Site
                 continue
             parts.append(added_to(stored, name, sources[name], site, now=now).rows)
         if parts:
-            raw[name] = as_read(name, unite(name, parts))
+            raw[name] = as_read(unite(name, parts))
     return raw
 
 

@@ -19,7 +19,8 @@ from features.stored import ARRIVAL
 from features.times import Times, read_times
 from features.versions import Homes, standing
 
-_ANYWHERE = ("known_at", "deleted")
+_ANYWHERE = ("known_at", "deleted", ARRIVAL)
+_ABOUT = ("lot_id", "supplier_lot_id", "customer_id")
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ def _set_plans_aside(draft: _Draft, now: int) -> None:
 def _stand(draft: _Draft, known: Array, lots: Lots | None) -> tuple[Table, TableReport]:
     contract, faults = draft.contract, draft.faults
     usable, arrived = np.flatnonzero(~faults.any), None
-    if ARRIVAL in draft.names and contract.name == "measurements":
+    if ARRIVAL in draft.names:
         arrived = ~np.asarray(draft.raw[ARRIVAL].is_null())
         usable = usable[np.argsort(arrived[usable], kind="stable")]  # what a source says too is the source's
     homes = None
@@ -247,18 +248,26 @@ def _stand(draft: _Draft, known: Array, lots: Lots | None) -> tuple[Table, Table
         draft.deleted[usable],
         [values[usable] for values in draft.values.values()],
         homes=homes,
+        arrived=None if arrived is None else arrived[usable],
     )
     faults.mark_rows(usable[stood.contradictions], "differs from another row with the same key and known time")
     rows = usable[stood.rows]
+    torn = stood.contradictions if arrived is None else stood.contradictions[~arrived[usable[stood.contradictions]]]
+    settled = stood.settled if arrived is None else stood.settled[~arrived[usable[stood.contradictions]]]
     table = Table(
         contract.name,
         columns={name: values[rows] for name, values in draft.values.items()}
-        | ({} if arrived is None else {ARRIVED: arrived[rows]}),
+        | ({ARRIVED: arrived[rows]} if arrived is not None and contract.name == "measurements" else {}),
         first=stood.first,
         known=known[rows],
         superseded=stood.superseded,
         texts=draft.texts,
         attributes=draft.attributes,
+        contradicted={
+            "known": known[usable[torn]],
+            "superseded": settled,
+            **{name: draft.values[name][usable[torn]] for name in _ABOUT if name in draft.values},
+        },
     )
     report = TableReport(
         table=contract.name,
@@ -271,7 +280,7 @@ def _stand(draft: _Draft, known: Array, lots: Lots | None) -> tuple[Table, Table
         known_from="known_at" if "known_at" in draft.names else contract.known,
         attributes=draft.attributes,
         ignored=tuple(
-            n for n in draft.names if contract.column(n) is None and n not in (*_ANYWHERE, ARRIVAL, *draft.attributes)
+            n for n in draft.names if contract.column(n) is None and n not in (*_ANYWHERE, *draft.attributes)
         ),
         **vars(draft.notes),
     )

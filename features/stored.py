@@ -235,16 +235,15 @@ def arrivals_table(name: str, rows: Sequence[tuple[int, Mapping[str, Any], int]]
     return pa.table(columns)
 
 
-def as_read(name: str, rows: "pa.Table") -> "pa.Table":
+def as_read(rows: "pa.Table") -> "pa.Table":
     """Stored rows as the contract reads them: without `OURS`, and known when a change in place was seen.
 
-    Measurements keep ARRIVAL: limits that a source says count for more.
+    ARRIVAL stays: what a source says counts for more.
     """
     if KNOWN in rows.column_names and rows[KNOWN].null_count < rows.num_rows:
         told = np.asarray(rows[KNOWN].fill_null(NO_TIME))
         rows = _with_known(rows, told)
-    ours = (INGESTED, KNOWN) if name == "measurements" else OURS
-    return rows.drop_columns([column for column in ours if column in rows.column_names])
+    return rows.drop_columns([column for column in (INGESTED, KNOWN) if column in rows.column_names])
 
 
 def _with_known(rows: "pa.Table", told: Array) -> "pa.Table":

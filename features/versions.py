@@ -20,6 +20,8 @@ class Standing:
     superseded: Array
     contradictions: Array
     """Rows that differ from another one with the same key and known time."""
+    settled: Array
+    """Of each of these, when a later version or a deletion of its fact was known; FOREVER: none was."""
     duplicates: int
     """Rows that repeat another one, collapsed into it."""
     versions: int
@@ -36,18 +38,27 @@ class Homes:
 
 
 def standing(
-    keys: Sequence[Array], known: Array, deleted: Array, contents: Sequence[Array], *, homes: Homes | None = None
+    keys: Sequence[Array],
+    known: Array,
+    deleted: Array,
+    contents: Sequence[Array],
+    *,
+    homes: Homes | None = None,
+    arrived: Array | None = None,
 ) -> Standing:
     """Orders the versions of each fact, the rows with equal `keys`, by `known`.
 
     A later version ends the one before, and so does a deletion, which leaves no row of its own. Of a deletion
     only key and known time count. `homes`: given where a version may move a fact to another lot; one of a lot that
-    is not yet known replaces nothing until it is. All arrays have shape (rows,).
+    is not yet known replaces nothing until it is. `arrived`: rows that came one by one, bool, after all others: one
+    that differs from an earlier row with its key and known time goes, and the earlier one stays, or whoever sends rows
+    could undo a fact by saying it otherwise. All arrays have shape (rows,).
     """
     order = _ordered(keys, known)
     same_key = _repeats(keys, order)
     tie = same_key & _repeats([known], order)
-    order, contradictions, duplicates = _settle(order, tie, deleted, contents)
+    ends = _ends(order, known, same_key, tie)
+    order, contradictions, duplicates = _settle(order, tie, deleted, contents, arrived)
     if tie.any():
         same_key = _repeats(keys, order)
     known = known[order]
@@ -67,6 +78,7 @@ def standing(
         first=first_of_fact[fact[live]],
         superseded=superseded[live],
         contradictions=contradictions,
+        settled=ends[contradictions],
         duplicates=duplicates,
         versions=int(np.count_nonzero(np.diff(fact[live]) == 0)),
         deletions=int(gone.sum()),
@@ -128,13 +140,29 @@ def _repeats(columns: Sequence[Array], order: Array) -> Array:
     return same
 
 
-def _settle(order: Array, tie: Array, deleted: Array, contents: Sequence[Array]) -> tuple[Array, Array, int]:
-    """Takes out of `order` what ties: repetitions but for one, and all rows of a contradiction."""
+def _ends(order: Array, known: Array, same_key: Array, tie: Array) -> Array:
+    """When the next version of each row's fact was known, by row; FOREVER: none was. Of use where rows tie."""
+    ends = np.full(len(order), FOREVER, dtype=np.int64)
+    if tie.any():
+        starts = np.flatnonzero(~tie)
+        run = np.cumsum(~tie) - 1
+        after = np.full(len(starts), FOREVER, dtype=np.int64)
+        after[:-1] = np.where(same_key[starts[1:]], known[order[starts[1:]]], FOREVER)
+        ends[order] = after[run]
+    return ends
+
+
+def _settle(
+    order: Array, tie: Array, deleted: Array, contents: Sequence[Array], arrived: Array | None
+) -> tuple[Array, Array, int]:
+    """Takes out of `order` what ties: repetitions but for one, all rows that sources contradict each other with, and
+    each that arrived and differs from the first."""
     if not tie.any():
         return order, np.empty(0, dtype=np.int64), 0
     run = np.cumsum(~tie) - 1
     later = np.flatnonzero(tie)
-    these, those = order[later], order[later - 1]
+    late = np.zeros(len(later), dtype=bool) if arrived is None else arrived[order[later]]
+    these, those = order[later], order[np.where(late, np.flatnonzero(~tie)[run[later]], later - 1)]
     differs = deleted[these] != deleted[those]
     alive = ~deleted[these]
     for values in contents:
@@ -144,6 +172,7 @@ def _settle(order: Array, tie: Array, deleted: Array, contents: Sequence[Array])
             unlike &= ~(np.isnan(a) & np.isnan(b))
         differs |= unlike & alive
     torn = np.zeros(run[-1] + 1, dtype=bool)
-    torn[run[later[differs]]] = True
+    torn[run[later[differs & ~late]]] = True
     contradicted = torn[run]
+    contradicted[later[differs & late]] = True
     return order[~tie & ~contradicted], np.sort(order[contradicted]), int((tie & ~contradicted).sum())

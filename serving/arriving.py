@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from pydantic_core import from_json
 
 from features.arrivals import ACCEPTED, KNOWN, Arrival, keep, last_arrival, read_arrivals
 from features.contracts import TABLES
@@ -28,7 +27,7 @@ from serving.access import Caller
 from serving.alone import turn
 from serving.answers import Answer
 from serving.audit import append, salt_of
-from serving.bodies import parsed
+from serving.bodies import parsed, value_of
 from serving.erasure import FREE_TEXT, key_of, without_text
 from serving.lane import Lane
 from serving.line_rows import refused_to_line
@@ -223,7 +222,7 @@ def read_rows(body: bytes, media_type: str) -> Sent:
     found = Sent([], [])
     for place, line in enumerate(line for line in body.split(b"\n") if line.strip()):
         try:
-            found.rows.append((place, from_json(line, allow_inf_nan=False)))
+            found.rows.append((place, value_of(line)))
         except ValueError as wrong:
             found.refused.append({"row": place, "reason": f"the line is not JSON: {wrong}"})
     return _few(found)
@@ -254,7 +253,7 @@ def _several(body: bytes) -> bool:
     if not rest.strip():
         return False
     try:
-        return isinstance(from_json(first, allow_inf_nan=False), dict)
+        return isinstance(value_of(first), dict)
     except ValueError:
         return False
 

@@ -147,7 +147,8 @@ class Followed:
         lot_id = result["lot_id"]
         check_newest(connection, lot_id, since)
         check_not_failed(connection, lot_id, since)
-        check_open(connection, entry, lot_id, self._loaded(), self._site, now=now)
+        settled = NO_TIME if overruled is None else since.at
+        check_open(connection, entry, lot_id, self._loaded(), self._site, now=now, settled=settled)
         check_not_contained(connection, entry, lot_id, since, self._loaded(), self._site, now=now)
         if overruled is None:
             done = INSPECT if inspected else RELEASE

@@ -14,40 +14,39 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from features.arrivals import ACCEPTED, KNOWN, Arrival, keep, read_arrivals
-from features.card import code_fingerprint, iso
+from features.arrivals import ACCEPTED, KNOWN, keep
+from features.card import code_fingerprint
 from features.containment import Scope
 from features.database import writing
 from features.errors import DatabaseUnreachable
 from features.gate import Ground
-from features.held import own_row
 from features.histories import Histories
 from features.score import Policy
 from features.site import Site
 from serving import recorded_rules
 from serving.actors import at_terminal
 from serving.answers import Answer, to_log
-from serving.arriving import known_attributes, no_number
+from serving.arriving import no_number
 from serving.audit import Chain, last_entry
 from serving.containments import open_scopes
 from serving.gate_answers import Decided, amend, decide, scorer_facts
 from serving.gate_calls import GateCall
+from serving.gate_ground import ground_of, previewed
 from serving.gate_reads import Reads, read_first
+from serving.gate_records import rows_of_record
 from serving.lane import Lane
 from serving.loaded import Loaded
 from serving.metrics import Metrics
 from serving.once import Given
 from serving.overtaken import keep_newest
 from serving.pending import about, apart, pending
-from serving.problems import Problem, not_read
-from serving.published import out_of_date
+from serving.problems import Problem
 from serving.score_log import ScoreLog
 
 log = logging.getLogger(__name__)
 
 QUICK = 8  # lots of a call; with reasons for each that is 15 ms. More must not hold up a line that asks about one
 TOGETHER = 64  # lots of quick calls that are decided together
-_TABLES = ("lots", "measurements", "genealogy")
 _PATIENCE = 3.0  # seconds until rows that have arrived should count; they take one or two
 _LOOK = 0.02
 
@@ -99,6 +98,12 @@ class Gate:
         given_now: Answer = answer
         return given_now
 
+    async def preview(self, lot_id: str, *, language: str) -> Answer:
+        """What would be said of a lot now, recorded nowhere: who looks at a page ships nothing. Problem as of `ask`."""
+        policy = replace(self._policy, language=language)
+        stands_on: dict[str, Any] = {"loaded": self._loaded(), "site": self._site, "policy": policy}
+        return await asyncio.to_thread(previewed, lot_id, **stands_on, engine=self._engine, now=self.now())
+
     def close(self) -> None:
         """Ends after what is being decided."""
         self._quick.close()
@@ -132,7 +137,7 @@ class Gate:
     def _decided(self, calls: Sequence[GateCall]) -> list[Any]:
         loaded, now = self._loaded(), self.now()
         (names, scopes), asked = self._open, [one.call for one in calls]
-        ground = self._ground(loaded, now, scopes)
+        ground = ground_of(loaded, self._site, self._policy, now=now, scopes=scopes)
         decided = decide(asked, ground, timezone=self._site.timezone, now=now)
         with writing(self._engine) as connection:
             first = read_first(connection)
@@ -180,19 +185,6 @@ class Gate:
             async with asyncio.timeout(_PATIENCE):
                 while self._loaded().stored.arrivals < waits.arrival:
                     await asyncio.sleep(_LOOK)
-
-    def _ground(self, loaded: Loaded, now: int, scopes: Sequence[Scope] = ()) -> Ground:
-        scorer, histories, published = loaded.scorer, loaded.histories, loaded.published
-        if scorer is None or histories is None:
-            why = loaded.refused if scorer is None else published.fault
-            raise not_read(why)
-        if not (loaded.stored.segments or loaded.stored.arrivals):
-            why = "the histories are not stored yet, so that no decision could be looked at again"
-            raise Problem("not_ready", f"{why}: {published.fault}" if published.fault else why)
-        old = ""
-        if out_of_date(published, refresh_every=self._site.refresh_every, now=now):
-            old = published.fault or f"the sources were last looked at at {iso(published.checked_at)}"
-        return Ground(scorer, histories, self._policy, self._site.gate, scopes, old)
 
     def _facts(self, loaded: Loaded, ground: Ground, now: int) -> dict[str, Any]:
         """What a replay needs beside the call."""
@@ -244,32 +236,13 @@ class Gate:
         for place, lot in enumerate(one.call.lots):
             if not isinstance(lot, Mapping) or "problem" in answer["results"][place]:
                 continue
-            told, faults = self._arrivals(lot, answer["results"][place]["lot_id"], histories, now)
+            lot_id = answer["results"][place]["lot_id"]
+            told, faults = rows_of_record(lot, lot_id, histories, self._site, now=now)
             faults += [why for row in told if (why := no_number(row, histories))]
             said = [] if faults else keep(connection, told, received_at=now)
             if faults := faults or [text for text in said if text not in (ACCEPTED, KNOWN)]:
                 refused[str(place)] = faults[0]
         return refused
-
-    def _arrivals(
-        self, record: Mapping[str, Any], lot_id: str, histories: Histories, now: int
-    ) -> tuple[list[Arrival], list[str]]:
-        """The rows that a record tells, also those of a clock that runs ahead, and why some are none."""
-        told: list[Arrival] = []
-        faults: list[str] = []
-        for table in _TABLES:
-            if table == "lots":
-                held = own_row(histories, histories.ids["lot"].code(lot_id), now)
-                rows = [record["lot"]] if held is None else []
-            else:
-                rows = [{"lot_id": lot_id, **row} for row in record.get(table) or ()]
-            known = known_attributes(table, histories, self._site.gate.rules)
-            read, refused = read_arrivals(
-                table, rows, known_attributes=known, timezone=self._site.timezone, now=now, early=None
-            )
-            told += [arrival for _, arrival in read]
-            faults += [str(one["reason"]) for one in refused]
-        return told, faults
 
     def _tell(self, ground: Ground, decided: Decided, answers: Sequence[Any], now: int) -> None:
         """Metrics and the score log; a fault here takes nothing from what is recorded already."""

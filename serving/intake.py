@@ -111,7 +111,7 @@ class Intake:
             self._based_on = segments
         raw = dict(self._base)
         for name, rows in stored.unfolded.items():
-            own = as_read(name, rows)
+            own = as_read(rows)
             raw[name] = unite(name, [raw[name], own]) if name in raw else own
         reading = replace(histories_of(raw, self._site, now=now, kept=self._kept), state=stored.state, stored=stored)
         if self._last is not None:

@@ -17,6 +17,7 @@ from features.champion import Scorer, challenger_state, read_challenger, read_sc
 from features.errors import BundleRefused, LotRiskError
 from features.histories import Histories
 from features.mapped import StaleMap, read_mapped
+from features.named import only_lots
 from features.score import Policy, question, score
 from features.site import Site
 from serving.published import Published, histories_folder, open_file, read_published
@@ -192,6 +193,7 @@ def warm(scorer: Scorer, histories: Histories, policy: Policy, *, now: int) -> N
     are there afterwards."""
     containment.prepare(histories, as_of=now)
     limits.prepare(histories)
+    only_lots(histories)
     lots = histories["lots"]
     last = int(np.argmax(lots.known))
     judged = question(histories, lots["lot_id"][[last]], lots.known[[last]] + 1)

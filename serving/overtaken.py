@@ -16,7 +16,7 @@ from features.asof import NO_TIME, before
 from features.containment import Scope, held
 from features.database import add_rows
 from features.gate import most_careful
-from features.gate_own import said_by, said_of
+from features.gate_own import Event, said_by, said_of, unmended
 from features.gate_rules import listed, ruled
 from features.histories import Histories
 from features.site import Site
@@ -79,30 +79,32 @@ def check_open(
     now: int,
     settled: int = NO_TIME,
 ) -> None:
-    """Problem `not_decided` where the last that was said of the lot does not say that it is good: the state `not_open`
-    as of now, with rows that have just arrived.
+    """Problem `not_decided` where the lot is put away: the state `not_open` as of now, with rows that have just arrived
+    and bad ones that become known only later.
 
     `settled`: what happened before it was known to whoever overruled.
     """
     asked = _asked(_told(decision, lot_id), lot_id, _histories(loaded), site, now=now)
-    said = [(at, why) for each in asked for at, _, why in said_of(each, _histories(loaded))]
+    said = [event._replace(place=0) for each in asked for event in said_of(each, _histories(loaded))]
     for row in pending(connection, loaded.stored.arrivals):
         if not row.about or (row.table in _BECAME and row.about == lot_id):
             said += _just_said(row, site.timezone)
-    at, why = max(said, default=(NO_TIME, ""))
-    if why and not before(at, settled):
-        raise Problem("not_decided", f"the lot is not open: {why}; ask the gate anew, or have it overruled")
+    for event in unmended(said):
+        if not before(event.decided, settled):
+            raise Problem("not_decided", f"the lot is not open: {event.why}; ask the gate anew, or have it overruled")
 
 
-def _just_said(row: Row, timezone: str) -> list[tuple[int, str]]:
+def _just_said(row: Row, timezone: str) -> list[Event]:
     """What a row that does not count yet says of its lot. Problem where that takes the histories to say.
 
     The rows that overrides and what is carried out leave are plain ones: nobody waits for those.
     """
-    if row.table != "dispositions" or not row.about or {"deleted", "known_at"} & set(row.said):
+    plain = not {"deleted", "known_at"} & set(row.said) and "T" in row.said.get("decided_at", "")  # no date alone
+    if row.table != "dispositions" or not row.about or not plain:
         raise _just_arrived()
     why = said_by(row.said["action"], row.said.get("found"))
-    return [] if why is None else [(read_moment(row.said["decided_at"], timezone), why)]
+    at = read_moment(row.said["decided_at"], timezone)
+    return [] if why is None else [Event(at, at, 0, why)]
 
 
 def overruled_at(connection: sa.Connection, seq: int, lot_id: str) -> int:

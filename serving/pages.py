@@ -14,7 +14,7 @@ from serving.access import CALLER, Caller
 from serving.limits import TooMany
 from serving.page_docs import routes_of, schemas_of
 from serving.page_frame import Site, read_frame
-from serving.problems import PROBLEMS, Problem
+from serving.problems import PROBLEMS, Problem, problem
 from serving.roles import ROLE_NAMES, ROLES, route_of
 
 Wire = Mapping[str, Any]
@@ -38,7 +38,22 @@ SORTS = (
     "-lot_id",
 )
 FILTERS = ("product", "line", "customer", "supplier_lot", "decision", "min_percent", "shipped_from", "shipped_to")
+_SILENT: dict[str, Any] = {
+    "decision": "cannot_assess",
+    "says": "",
+    "rules": [],
+    "unknown": [],
+    "problem": None,
+    "risk": None,
+}
+"""Of the gate, as long as it has said nothing else of a lot."""
 RECORDS = ("history", "genealogy", "measurements", "shipments", "returns", "dispositions", "outcomes")
+
+
+class Previews(Protocol):
+    """What the gate would answer about a lot, as a result of its own wire shape; `Problem` is raised as there."""
+
+    async def preview(self, lot_id: str, *, language: str) -> Wire: ...
 
 
 class PageSource(Site, Protocol):
@@ -48,6 +63,8 @@ class PageSource(Site, Protocol):
     `lot` gives its reasons in `language`. `timezone`: an IANA name, that pages show times in.
     """
 
+    @property
+    def gate(self) -> Previews: ...
     async def lots(self, filters: Mapping[str, str], *, sort: str, cursor: str | None, limit: int) -> Wire: ...
     async def lot(self, lot_id: str, *, language: str) -> Wire: ...
     async def models(self) -> Wire: ...
@@ -154,22 +171,33 @@ async def _lot(source: PageSource, lot_id: str, language: str) -> _Shown:
         if fault.code != "unknown_lot":
             raise
         return _Shown("unknown_lot.html", {"lot_id": lot_id}, fault.status)
-    values = {"lot_id": lot_id} | {name: answer.get(name) for name in ("lot", "score", "problem", "history_problem")}
+    gate, _ = await _gate(source, lot_id, language)
+    values: dict[str, Any] = {"lot_id": lot_id, "gate": gate}
+    values |= {name: answer.get(name) for name in ("lot", "score", "problem", "history_problem")}
     return _Shown("lot.html", values | {name: answer.get(name, []) for name in RECORDS})
 
 
 async def _check(source: PageSource, lot_id: str, language: str) -> _Shown:
     """Whatever goes wrong is an answer as large as any other, and never looks like a release."""
-    values: dict[str, Any] = {"lot_id": lot_id, "score": None, "problem": None, "unknown": False}
+    values: dict[str, Any] = {"lot_id": lot_id, "score": None, "problem": None, "unknown": False, "gate": _SILENT}
     status = 200
     if lot_id:
         try:
             answer = await source.lot(lot_id, language=language)
             values |= {"score": answer["score"], "problem": answer["problem"]}
+            values["gate"], status = await _gate(source, lot_id, language)
         except Problem as fault:
             status = fault.status
             values |= {"problem": {"detail": fault.detail}, "unknown": fault.code == "unknown_lot"}
     return _Shown("check.html", values, status)
+
+
+async def _gate(source: PageSource, lot_id: str, language: str) -> tuple[Wire, int]:
+    """What the gate would answer now, and the status of that; where it would answer nothing that is no release."""
+    try:
+        return {**_SILENT, **await source.gate.preview(lot_id, language=language)}, 200
+    except Problem as fault:
+        return _SILENT | {"problem": problem(fault.code, fault.detail)}, fault.status
 
 
 async def _model(source: PageSource) -> _Shown:

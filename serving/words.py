@@ -63,6 +63,11 @@ WORDS = {
     "do.cannot_assess": Text(
         "This is not a release: a person has to decide about this lot.", "这不是放行：须由人员决定如何处理本批。"
     ),
+    "gate.says": Text("Rules and doubts of the gate", "放行关口的规则与疑问"),
+    "gate.not_recorded": Text(
+        "What the gate would decide now. It is not recorded and releases nothing: the line asks the gate.",
+        "此为放行关口此刻会作出的判定，未作记录，不构成放行；产线须询问放行关口。",
+    ),
     "capacity.within": Text("today", "今日"),
     "capacity.beyond": Text("no room today", "今日已满"),
     "capacity.saves": Text("Room goes by expected saving; of this lot {amount}", "按预期节省排序；本批节省 {amount}"),
@@ -90,6 +95,11 @@ WORDS = {
     "facts_until": Text("facts known until {time}", "所用数据截至 {time}"),
     # Lots
     "lots.title": Text("Open lots by risk", "待判批次风险"),
+    "lots.decision": Text("By risk", "按风险"),
+    "lots.by_risk": Text(
+        "Decisions here are by risk alone: rules of the gate may hold a lot that this list releases.",
+        "此处判定仅按风险得出：列表中“放行”的批次，仍可能被放行关口的规则扣留。",
+    ),
     "lots.caption": Text("Open lots, {sort}", "待判批次，{sort}"),
     "lots.total": Text("{count} lots", "共 {count} 批"),
     "lots.total.one": Text("1 lot", "共 1 批"),

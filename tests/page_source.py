@@ -43,7 +43,10 @@ REASONS = {
 
 @dataclass
 class Plant:
-    """A PageSource. `asked` keeps what `lots` was asked for; `empty`, `bare` and `refused` are days that go wrong."""
+    """A PageSource. `asked` keeps what `lots` was asked for; `empty`, `bare` and `refused` are days that go wrong.
+
+    `gated`: by lot what the gate says beyond the score, or its Problem.
+    """
 
     language: str = "en"
     site_name: str = "tablets"
@@ -52,6 +55,19 @@ class Plant:
     bare: bool = False
     refused: bool = False
     asked: list[dict[str, Any]] = field(default_factory=list)
+    gated: dict[str, dict[str, Any] | Problem] = field(default_factory=dict)
+
+    @property
+    def gate(self) -> "Plant":
+        return self
+
+    async def preview(self, lot_id: str, *, language: str) -> dict[str, Any]:
+        told = await self.lot(lot_id, language=language)
+        more = self.gated.get(lot_id, {})
+        if isinstance(more, Problem):
+            raise more
+        said: dict[str, Any] = told["score"] | {"rules": [], "unknown": [], "says": ""} | more
+        return said
 
     async def lots(self, filters: Mapping[str, str], *, sort: str, cursor: str | None, limit: int) -> dict[str, Any]:
         self.asked.append({"filters": dict(filters), "sort": sort, "cursor": cursor, "limit": limit})

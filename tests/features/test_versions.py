@@ -14,6 +14,13 @@ def stood(*rows: tuple[int, int, int, int]) -> Standing:
     return standing([key], known, deleted.astype(bool), [key, content])
 
 
+def came(*rows: tuple[int, int, int, int]) -> Standing:
+    """Of rows (key, content, deleted, whether it arrived), all known at one time."""
+    key, content, deleted, arrived = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
+    known = np.full(len(rows), 10)
+    return standing([key], known, deleted.astype(bool), [key, content], arrived=arrived.astype(bool))
+
+
 def spans(found: Standing) -> list[tuple[int, int, int]]:
     """Row, first known, superseded."""
     return list(zip(found.rows.tolist(), found.first.tolist(), found.superseded.tolist(), strict=True))
@@ -120,3 +127,25 @@ def test_spans_are_what_reading_the_rows_one_by_one_gives(
     }
     assert got == expected
     assert len(rows) == len(found.rows) + found.deletions + found.duplicates + len(found.contradictions)
+
+
+def test_rows_of_sources_that_differ_all_go() -> None:
+    found = came((1, 7, 0, 0), (1, 8, 0, 0), (1, 7, 0, 1))
+    assert (found.rows.tolist(), found.contradictions.tolist()) == ([], [0, 1, 2])
+
+
+def test_a_row_that_arrived_and_differs_goes_and_what_a_source_says_stays() -> None:
+    found = came((1, 7, 0, 0), (1, 8, 0, 1), (1, 7, 0, 1), (1, 0, 1, 1))
+    assert (found.rows.tolist(), found.contradictions.tolist(), found.duplicates) == ([0], [1, 3], 1)
+
+
+def test_of_rows_that_arrived_the_first_stays() -> None:
+    found = came((2, 5, 0, 0), (1, 7, 0, 1), (1, 8, 0, 1), (1, 7, 0, 1))
+    assert (found.rows.tolist(), found.contradictions.tolist(), found.duplicates) == ([1, 0], [2], 1)
+
+
+def test_a_contradiction_holds_until_a_later_version_of_its_fact_is_known() -> None:
+    found = stood((1, 10, 0, 7), (1, 10, 0, 8), (1, 20, 0, 9), (2, 5, 0, 3), (2, 5, 0, 4), (3, 1, 0, 1), (3, 1, 0, 1))
+    assert found.contradictions.tolist() == [0, 1, 3, 4]
+    assert found.settled.tolist() == [20, 20, FOREVER, FOREVER]
+    assert stood((1, 10, 0, 7), (1, 10, 0, 8), (1, 30, 1, 0)).settled.tolist() == [30, 30]

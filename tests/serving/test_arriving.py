@@ -52,14 +52,15 @@ def test_good_rows_go_in_while_bad_ones_are_refused_with_their_reasons(taking: L
 
 
 def test_lines_of_json_are_rows_and_one_that_is_none_is_refused_alone(taking: Live) -> None:
-    lines = [json.dumps(a_return("B1")), "", "{no", json.dumps(a_return("B2"))]
+    lines = [json.dumps(a_return("B1")), "", "{no", '{"quantity": 1e999}', json.dumps(a_return("B2"))]
     for media_type in ("application/x-ndjson", "text/plain"):
         answer = taking.client.post(
             "/v1/histories/returns", content="\n".join(lines), headers={"content-type": media_type}
         )
         said = answer.json()
         assert said["accepted"] + said["already_known"] == 2, said
-        assert said["refused"][0]["row"] == 1 and "not JSON" in said["refused"][0]["reason"]
+        assert [one["row"] for one in said["refused"]] == [1, 2]
+        assert all("not JSON" in one["reason"] for one in said["refused"])
 
 
 def test_what_the_sources_said_already_is_known_and_what_contradicts_them_is_refused(taking: Live) -> None:
@@ -78,6 +79,7 @@ def iso_of(value: Any) -> Any:
     ("path", "body", "code"),
     [
         ("returns", b'{"rows": [', "invalid_json"),
+        ("returns", b'{"rows": [{"quantity": 1e999}]}', "invalid_json"),
         ("returns", b"[]", "invalid_request"),
         ("returns", b'{"row": []}', "invalid_request"),
         ("return", b'{"rows": []}', "not_found"),

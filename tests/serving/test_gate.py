@@ -25,7 +25,7 @@ from features.stored import open_store
 from serving.audit import append, entry_of
 from serving.audit_check import check_audit
 from serving.containing import opened
-from serving.gate_calls import Once
+from serving.gate_calls import Once, read_gate_call
 from serving.metrics import Metrics
 from serving.problems import Problem
 from serving.published import Published
@@ -122,6 +122,53 @@ def test_a_record_that_says_otherwise_than_one_before_is_a_problem_and_is_not_ke
     last = counter.entries()[-1]
     assert json.loads(last["body"])["answer"]["results"] == [result]
     assert replay(counter.site, counter.service.engine, str(last["seq"])).same
+
+
+def named(told: Row, characteristic: str, **more: Any) -> Row:
+    """A record with one measurement more."""
+    row = {"characteristic": characteristic, "measured_at": iso(NOW - DAY), "value": 1e6}
+    return {**told, "measurements": [*told["measurements"], {**row, **more}]}
+
+
+@pytest.mark.parametrize("name", ["never_seen_x", "oven_temp "])
+def test_to_ask_twice_makes_no_name_known_until_another_lot_has_it(counter: Counter, stated: Path, name: str) -> None:
+    told = named(record(stated), name)
+    answers = [counter.ask({"lots": [told]})]
+    counter.now += HOUR
+    counter.load()
+    answers += [counter.ask({"lots": [told]}), counter.ask({"lot_id": "N1"})]
+    with open_store(counter.site) as store:
+        ingest(store, counter.site, now=counter.now)  # folds what arrived
+    counter.load()
+    answers.append(counter.ask({"lots": [told]}))
+    for answer in answers:
+        (result,) = answer["results"]
+        assert (result["decision"], states(result)) == ("cannot_assess", ["unknown_name"])
+        assert f"characteristic {name}" in result["unknown"][0]["detail"]
+        assert replay(counter.site, counter.service.engine, answer["audit_id"]).same
+    counter.ask({"lots": [named(record(stated, lot_id="N2"), name)]})
+    counter.now += HOUR
+    counter.load()
+    assert states(counter.ask({"lot_id": "N1"})["results"][0]) == []
+
+
+def test_a_misspelt_name_that_was_kept_goes_with_its_row(counter: Counter, stated: Path) -> None:
+    told = record(stated)
+    counter.ask({"lots": [named(told, "oven_tmp")]})
+    counter.now += HOUR
+    counter.load()
+    assert states(counter.ask({"lots": [told]})["results"][0]) == ["unknown_name"]
+    row = {"lot_id": "N1", "characteristic": "oven_tmp", "measured_at": iso(NOW - DAY), "deleted": True}
+    arrive(counter, "measurements", {**row, "known_at": iso(NOW + 1)})
+    counter.load()
+    assert states(counter.ask({"lots": [told]})["results"][0]) == []
+
+
+def test_a_number_that_no_float_holds_is_no_json_and_is_not_kept(counter: Counter, stated: Path) -> None:
+    told = json.dumps({"lots": [LOT, record(stated)]}).replace('"quantity": ', '"quantity": 1e999, "was": ')
+    with pytest.raises(Problem) as refused:
+        read_gate_call(told.encode(), actor="press 3", key=None, now=NOW, timezone="UTC")
+    assert (refused.value.code, refused.value.status) == ("invalid_json", 400)
 
 
 def test_a_decision_that_cannot_be_recorded_is_not_given(counter: Counter, stated: Path) -> None:

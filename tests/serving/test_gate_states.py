@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from features.asof import DAY, HOUR
+from features.asof import DAY, HOUR, MINUTE
 from features.card import iso
 from features.champion import Scorer
 from features.containment import Scope
@@ -23,6 +23,7 @@ from tests.serving.test_scores_route import record
 
 Asked = dict[str, Any]
 LOT = "L000378"
+INSPECTED = {"lot_id": LOT, "decided_at": iso(NOW - DAY), "action": "inspected", "found": 0}
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,10 @@ def in_state(state: str, desk: Desk, factory: Path, gate: GateSettings | None = 
             "histories": desk.with_rows(
                 dispositions=[{"lot_id": LOT, "decided_at": iso(NOW - DAY), "action": "scrapped"}]
             ),
+        },
+        "contradicting_rows": {
+            "lot": LOT,
+            "histories": desk.with_rows(dispositions=[INSPECTED, INSPECTED | {"found": 1}]),
         },
         "unknown_customer": {
             "lot": record(factory, customer_id="c01"),
@@ -135,6 +140,61 @@ def test_a_lot_that_was_put_away_or_found_failing_is_not_released_until_it_is_go
     result = desk.one(LOT, histories=desk.with_rows(dispositions=rows))
     assert states(result) == ([] if open_ else ["not_open"])
     assert (result["decision"] == RELEASE) == open_
+
+
+@pytest.mark.parametrize(
+    ("decided", "known", "open_"),
+    [
+        (-4 * HOUR, -4 * HOUR, True),
+        (-HOUR, -HOUR, False),
+        (-4 * HOUR, -HOUR, False),  # decided before, and booked after: which of them knew of the other nobody knows
+    ],
+)
+def test_a_lot_stays_put_away_unless_a_later_decision_that_was_known_later_says_that_it_is_good(
+    decided: int, known: int, open_: bool, desk: Desk
+) -> None:
+    good = {"lot_id": LOT, "decided_at": iso(NOW - 2 * HOUR), "known_at": iso(NOW - 2 * HOUR), "action": "released"}
+    bad = {"lot_id": LOT, "decided_at": iso(NOW + decided), "known_at": iso(NOW + known), "action": "held"}
+    assert states(desk.one(LOT, histories=desk.with_rows(dispositions=[good, bad]))) == ([] if open_ else ["not_open"])
+    late = good | {"known_at": iso(NOW - HOUR)}
+    other = bad | {"decided_at": iso(NOW - 3 * HOUR), "known_at": iso(NOW - 3 * HOUR)}
+    assert states(desk.one(LOT, histories=desk.with_rows(dispositions=[late, other]))) == []
+
+
+def test_rows_that_contradict_each_other_hold_every_lot_that_they_are_about_until_a_later_one_settles_it(
+    desk: Desk, factory: Path
+) -> None:
+    limits = record(factory)["measurements"][0]
+    good = {"lot_id": LOT, **limits, "sample": "late", "measured_at": iso(NOW - DAY)}
+    bad = good | {"value": limits["upper_spec"] + 1}
+    assert states(desk.one(LOT, histories=desk.with_rows(measurements=[good]))) == []
+    assert states(desk.one(LOT, histories=desk.with_rows(measurements=[good, bad]))) == ["contradicting_rows"]
+    assert states(desk.one("L000377", histories=desk.with_rows(measurements=[good, bad]))) == []
+    settled = desk.with_rows(measurements=[good, bad, bad | {"known_at": iso(NOW - HOUR)}])
+    result = desk.one(LOT, histories=settled)
+    assert (states(result), rules(result)) == ([], ["out_of_specification"])
+    supplier = desk.histories.ids["supplier"].texts[0]
+    twice = [supply("SLX", supplier, status=status, known_at=iso(NOW - DAY)) for status in ("free", "blocked")]
+    first = supply("SLX", supplier, status="free", known_at=iso(NOW - 2 * DAY))
+    result = desk.one(sent(factory, supplier_lot="SLX"), histories=desk.with_rows(supplier_lots=[first, *twice]))
+    assert states(result) == ["contradicting_rows"]
+    first = {"customer_id": "C90", "tier": "A", "hold": "no", "known_at": iso(NOW - 2 * DAY)}
+    both = [first | {"hold": hold, "known_at": iso(NOW - DAY)} for hold in ("no", "yes")]
+    result = desk.one(record(factory, customer_id="C90"), histories=desk.with_rows(customers=[first, *both]))
+    assert states(result) == ["contradicting_rows"]
+
+
+def test_bad_news_that_are_known_only_later_hold_a_lot_and_good_ones_do_not(desk: Desk) -> None:
+    for table, row, bad in (
+        ("dispositions", {"lot_id": LOT, "decided_at": iso(NOW + MINUTE), "action": "scrapped"}, True),
+        ("dispositions", {"lot_id": LOT, "decided_at": iso(NOW), "action": "inspected", "found": 1}, True),
+        ("dispositions", {"lot_id": LOT, "decided_at": iso(NOW), "action": "inspected", "found": 0}, False),
+        ("outcomes", {"lot_id": LOT, "known_at": iso(NOW + MINUTE), "failed": 1}, True),
+        ("outcomes", {"lot_id": LOT, "known_at": iso(NOW + MINUTE), "failed": 0}, False),
+    ):
+        result = desk.one(LOT, histories=desk.with_rows(**{table: [row]}))
+        assert states(result) == (["measured_after_as_of"] if bad else []), row
+        assert (result["decision"] == RELEASE) == (not bad)
 
 
 def test_a_lot_of_which_an_outcome_says_that_it_failed_is_not_released(desk: Desk) -> None:
@@ -282,6 +342,22 @@ def test_a_block_counts_from_when_it_is_known(desk: Desk, factory: Path) -> None
         rows = [free, {**free, "status": "blocked", "known_at": iso(known)}]
         result = desk.one(sent(factory, supplier_lot="SLX"), histories=desk.with_rows(supplier_lots=rows))
         assert rules(result) == expected
+
+
+def test_a_lot_whose_material_or_customer_is_held_by_news_to_come_is_not_released_before(
+    desk: Desk, factory: Path
+) -> None:
+    supplier = desk.histories.ids["supplier"].texts[0]
+    free = supply("SLX", supplier, status="free", known_at=iso(NOW - DAY))
+    for status, expected in (("blocked", ["measured_after_as_of"]), ("free", [])):
+        rows = [free, {**free, "status": status, "known_at": iso(NOW + MINUTE)}]
+        result = desk.one(sent(factory, supplier_lot="SLX"), histories=desk.with_rows(supplier_lots=rows))
+        assert states(result) == expected
+    first = {"customer_id": "C90", "tier": "A", "hold": "no", "known_at": iso(NOW - DAY)}
+    for hold, expected in (("yes", ["measured_after_as_of"]), ("no", [])):
+        rows = [first, {**first, "hold": hold, "known_at": iso(NOW)}]
+        result = desk.one(record(factory, customer_id="C90"), histories=desk.with_rows(customers=rows))
+        assert states(result) == expected
 
 
 def test_a_customer_on_hold_gets_nothing(desk: Desk, factory: Path) -> None:

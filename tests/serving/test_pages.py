@@ -21,6 +21,7 @@ from serving import page_frame, page_plots, standing
 from serving.page_docs import fields_of, type_of
 from serving.page_frame import HEADERS
 from serving.pages import SORTS, pages
+from serving.problems import Problem
 from serving.words import WORDS, speaker
 from tests.browser import PHONE, browser, chromium, colours, faults, hosts, requests, serving, size
 from tests.page_source import BROKEN, ODD, SCRIPT, Plant, items, records, version
@@ -288,6 +289,46 @@ def test_what_is_not_known_never_looks_like_a_release(
     released = browser.find_element(By.CSS_SELECTOR, ".verdict")
     assert released.value_of_css_property("border-top-style") == "solid"
     assert httpx.get(f"{served.at}/check", params={"lot": lot_id}).status_code == status
+
+
+HELD = {
+    "decision": "hold",
+    "says": "Keep the lot back: Its customer is on hold",
+    "rules": [{"rule": "customer_hold", "action": "hold", "text": "Its customer is on hold", "what": ["<hold> is 1"]}],
+    "unknown": [{"state": "not_open", "outcome": "cannot_assess", "text": "It was scrapped", "detail": "on Monday"}],
+}
+RELEASED = "T-2026-4471"
+
+
+@pytest.mark.parametrize("path", [f"/check?lot={RELEASED}", f"/lots/{RELEASED}"])
+def test_a_lot_that_a_rule_holds_is_held_whatever_its_risk(browser: Chrome, path: str) -> None:
+    with serving(app_of(Plant(gated={RELEASED: HELD}))) as at:
+        browser.get(at + path)
+        assert answer(browser) == "Hold"
+        assert "d-hold" in str(browser.find_element(By.CSS_SELECTOR, ".verdict").get_attribute("class"))
+        assert browser.find_element(By.CSS_SELECTOR, ".verdict .do").text == HELD["says"]
+        told = browser.find_element(By.CSS_SELECTOR, ".gate").text
+        assert [one for one in ("<hold> is 1", "It was scrapped", "on Monday") if one not in told] == []
+        assert "It is not recorded and releases nothing" in browser.find_element(By.TAG_NAME, "main").text
+        assert faults(browser) == []
+        browser.get(f"{at}{path}{'&' if '?' in path else '?'}lang=zh")
+        assert answer(browser) == "扣留"
+        assert "未作记录" in browser.find_element(By.TAG_NAME, "main").text
+
+
+@pytest.mark.parametrize(("path", "status"), [(f"/check?lot={RELEASED}", 503), (f"/lots/{RELEASED}", 200)])
+def test_where_the_gate_can_decide_nothing_no_page_releases(path: str, status: int) -> None:
+    plant = Plant(gated={RELEASED: Problem("not_recorded", "database lotrisk.db: <gone>")})
+    with serving(app_of(plant)) as at:
+        page = httpx.get(at + path)
+    assert page.status_code == status and "database lotrisk.db: &lt;gone&gt;" in page.text
+    verdict = page.text.partition('class="verdict')[2].partition('<p class="about">')[0]
+    assert "Cannot assess" in verdict and "d-release" not in verdict and "Release" not in verdict
+
+
+def test_the_list_says_that_its_decisions_are_by_risk_alone(served: Served) -> None:
+    assert "by risk alone" in httpx.get(served.at + "/?lang=en").text
+    assert "仅按风险" in httpx.get(served.at + "/?lang=zh").text
 
 
 def test_an_unknown_lot_has_a_page_that_says_so(browser: Chrome, served: Served) -> None:
