@@ -16,10 +16,12 @@ import numpy as np
 import sqlalchemy as sa
 
 from features.reasons import reasons
+from features.score import Policy
 from features.site import Site
 from serving.answers import judgements_of
 from serving.gate_answers import decide
 from serving.gate_calls import read_gate_call
+from serving.gate_ground import ground_of
 from serving.metrics import Metrics
 from serving.service import Service
 
@@ -74,9 +76,10 @@ def tell(site: Site, lots: list[str], *, name: str) -> None:
             figures: list[tuple[float, float, float, float]] = []
             for turn in range(ROUNDS):
                 calls = [_call(site, lots[(turn * together + one) % len(lots)], turn, one) for one in range(together)]
-                ground = service.gate._ground(service.loaded, service.gate.now())
+                now = service.gate.now()
+                ground = ground_of(service.loaded, site, Policy.of(site), now=now)
                 since = perf_counter()
-                decide([one.call for one in calls], ground, timezone=site.timezone, now=service.gate.now())
+                decide([one.call for one in calls], ground, timezone=site.timezone, now=now)
                 deciding = perf_counter() - since
                 before, since = Spent(spent.commits, spent.statements), perf_counter()
                 answers = service.gate._run(calls)
@@ -102,7 +105,7 @@ def _tell_reasons(service: Service, lots: list[str]) -> None:
     bundle, histories = service.loaded.scorer, service.loaded.histories
     if bundle is None or bundle.bundle is None or histories is None:
         raise SystemExit("nothing to give reasons with")
-    from features.score import Policy, score
+    from features.score import score
     from serving.answers import Call, read_lots
 
     now = time_ns() // 1000
