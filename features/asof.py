@@ -88,10 +88,10 @@ class RowsBy:
     def __init__(self, entity: Array, *, order: tuple[Array, ...] = ()) -> None:
         """`order`: further sort keys of the rows of one entity, the first the strongest; else as they come."""
         rows = in_order(entity, *order)
-        entity = entity[rows]
-        none = np.searchsorted(entity, 0)
-        self.rows = rows[none:]
-        self._starts = np.searchsorted(entity[none:], np.arange(-1, int(entity.max(initial=-1)) + 3))
+        ends = np.bincount(entity + 1, minlength=1).cumsum()  # the first: of rows that belong to none
+        self.rows = rows[ends[0] :]
+        starts = ends - ends[0]
+        self._starts = np.concatenate([[0], starts, starts[-1:]])
 
     def pairs(self, entity: Array) -> tuple[Array, Array]:
         """(question, row) for every row of each asked entity, questions ascending, rows in their order."""
@@ -185,13 +185,12 @@ class _Running:
         size = np.count_nonzero(entity >= 0)
         self._keys, self._sums = np.empty(size, dtype=np.int64), np.zeros((size + 1, values.shape[1]), dtype=np.int64)
         owners: list[Array] = []
-        end = 0
+        end, in_time = 0, in_order(time)  # once for all kinds
         for code, start in zip(entity, kinds.starts.ravel(), strict=True):
-            rows = np.flatnonzero(code >= 0)
-            key = (code[rows] + start) * self._steps.many + step[rows]
-            order = np.argsort(key)
+            rows = in_time[code[in_time] >= 0]
+            rows = rows[in_order(code[rows])]
             begin, end = end, end + len(rows)
-            self._keys[begin:end], rows = key[order], rows[order]
+            self._keys[begin:end] = (code[rows] + start) * self._steps.many + step[rows]
             sums = self._sums[begin : end + 1]
             np.cumsum(values.take(rows, axis=0), axis=0, out=sums[1:])
             sums[1:] += sums[0]

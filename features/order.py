@@ -6,7 +6,9 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_MOST = 2**63 - 1
+_DIGIT = 16  # bits; NumPy sorts numbers of so many, and no more, by counting
+_DIGITS = 3  # beyond them comparing takes less time than counting that often
+_FEW = 2000  # rows that are compared sooner than counted
 
 
 def in_order(*keys: Array) -> Array:
@@ -27,18 +29,21 @@ def each_once(values: Array) -> Array:
 
 
 def _by_one(key: Array) -> Array:
-    """Key and place sort as one number six times faster than places by their keys."""
-    if not len(key):
-        return np.empty(0, dtype=np.int64)
-    bits = len(key).bit_length()
+    """Digit by digit, the last first: half a million codes in a tenth of the time that comparing them takes."""
+    if len(key) <= _FEW:
+        return np.argsort(key, kind="stable")
+    if (key[1:] >= key[:-1]).all():
+        return np.arange(len(key))
     least, most = int(key.min()), int(key.max())
-    if most - least > _MOST:
+    if (most - least) >> 63:
         return np.argsort(key, kind="stable")
     key = key - least
-    if most - least > _MOST >> bits:
+    if (most - least) >> (2 * _DIGIT):
         key = key // int(np.gcd.reduce(key))  # times to the second, not to the microsecond
-        if int(key.max()) > _MOST >> bits:
-            return np.argsort(key, kind="stable")
-    packed = (key << bits) + np.arange(len(key))
-    packed.sort()
-    return packed & ((1 << bits) - 1)
+    digits = -(-int(key.max()).bit_length() // _DIGIT)
+    if digits > _DIGITS:
+        return np.argsort(key, kind="stable")
+    order = np.argsort(key.astype(np.uint16), kind="stable")
+    for digit in range(1, digits):
+        order = order[np.argsort((key >> (digit * _DIGIT)).astype(np.uint16)[order], kind="stable")]
+    return order

@@ -141,7 +141,11 @@ def users(told: Traced, histories: Histories, source: Source) -> Array:
 def rows_naming(histories: Histories, supplier_lot: int) -> Array:
     """Rows of genealogy that name a supplier lot, a code, at whatever time."""
     table = histories["genealogy"]
-    by = histories.once("genealogy by supplier lot", lambda: RowsBy(table["supplier_lot_id"], order=(table["lot_id"],)))
+    by = histories.once(
+        "genealogy by supplier lot",
+        lambda: RowsBy(table["supplier_lot_id"], order=(table["lot_id"],)),
+        of=("genealogy",),
+    )
     row: Array = by.pairs(np.array([supplier_lot]))[1]
     return row
 
