@@ -6,10 +6,11 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from features.asof import NO_TIME, Array, RowsBy, before, stands
+from features.asof import NO_TIME, Array, before, stands
 from features.attributes import OwnRows
 from features.histories import Histories, Table
 from features.judgements import Judgements, first_moment, lot_rows
+from features.order import RowsBy
 from features.rules import Rules
 from features.told import Measured, Told, Used
 

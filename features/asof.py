@@ -10,12 +10,14 @@ looks back over `first`, the time the fact was first known, so that a correction
 it corrects.
 """
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from features.order import in_order
+from features.running import Running
 from features.steps import Kinds, Steps
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -82,27 +84,6 @@ class Spans:
         return np.flatnonzero(self.known < self.superseded)
 
 
-class RowsBy:
-    """The rows of each entity. `entity`: int64 codes, shape (rows,); rows with code -1 belong to none."""
-
-    def __init__(self, entity: Array, *, order: tuple[Array, ...] = ()) -> None:
-        """`order`: further sort keys of the rows of one entity, the first the strongest; else as they come."""
-        rows = in_order(entity, *order)
-        ends = np.bincount(entity + 1, minlength=1).cumsum()  # the first: of rows that belong to none
-        self.rows = rows[ends[0] :]
-        starts = ends - ends[0]
-        self._starts = np.concatenate([[0], starts, starts[-1:]])
-
-    def pairs(self, entity: Array) -> tuple[Array, Array]:
-        """(question, row) for every row of each asked entity, questions ascending, rows in their order."""
-        place = np.minimum(entity, len(self._starts) - 3) + 1  # of codes -1 and beyond the last begin no rows
-        start = self._starts.take(place)
-        count = self._starts.take(place + 1) - start
-        question = np.arange(len(entity)).repeat(count)
-        skipped = start - count.cumsum() + count
-        return question, self.rows.take(np.arange(len(question)) + skipped.repeat(count))
-
-
 class Totals:
     """Running totals of integer values by entity and time known.
 
@@ -115,20 +96,33 @@ class Totals:
     def __init__(self, entity: Array, spans: Spans, values: Array, *, owner: Array | None = None) -> None:
         entity = np.atleast_2d(entity)
         self._kinds = Kinds(entity, owner)
-        ended = np.flatnonzero(spans.superseded < FOREVER)
         later = np.flatnonzero(spans.known != spans.first)
-        self._later = None
-        if len(ended) + len(later):
-            both = np.concatenate([later, ended])
-            known = np.concatenate([spans.known[later], spans.superseded[ended]])
-            signed = np.concatenate([values[later], -values[ended]])
-            self._later = _Later(self._kinds, entity[:, both], spans.first[both], known, signed, _some(owner, both))
-        self._earliest = None
+        news = _news(entity, spans, values, owner, later)
+        self._later = _Later(self._kinds, news) if len(news.known) else None
+        self._earliest: Array | None = None
         if owner is not None:  # news of each owner; the last is of owners without any
             self._earliest = np.full(self._kinds.owners + 1, FOREVER)
             np.minimum.at(self._earliest[:-1], owner, spans.known)
         rows = np.flatnonzero(spans.known == spans.first) if len(later) else slice(None)
-        self._at_once = _Running(self._kinds, entity[:, rows], spans.first[rows], values[rows], _some(owner, rows))
+        self._at_once = Running(self._kinds, entity[:, rows], spans.first[rows], values[rows], _some(owner, rows))
+
+    def changed(self, entity: Array, spans: Spans, values: Array, *, owner: Array | None = None) -> "Totals | None":
+        """These totals with further rows, which share all arrays of the rows that are there; arguments as of `Totals`.
+
+        A row whose values are below zero takes back one that is there. None where an entity or owner is none of those
+        that the rows had: then all have to be added up anew.
+        """
+        entity = np.atleast_2d(entity)
+        if not self._kinds.has(entity, owner):
+            return None
+        news = _news(entity, spans, values, owner, np.arange(len(values)))
+        made = copy(self)
+        if len(news.known):
+            made._later = _Later(self._kinds, news if self._later is None else self._later.rows.and_also(news))
+        if owner is not None and self._earliest is not None:
+            made._earliest = self._earliest.copy()
+            np.minimum.at(made._earliest[:-1], owner, spans.known)
+        return made
 
     def before(
         self, entity: Array, as_of: Array, windows: tuple[int | None, ...] = (None,), *, without: Array | None = None
@@ -173,55 +167,34 @@ def _some(owner: Array | None, rows: Array | slice) -> Array | None:
     return None if owner is None else owner[rows]
 
 
-class _Running:
-    """Rows by (entity, time) with their running totals: what lies in a window is a difference of two.
+@dataclass(frozen=True)
+class _News:
+    """Rows of `Totals` by when each comes or, with its values below zero, goes; `entity` of shape (kinds, rows)."""
 
-    A row stands once for each of several kinds of entities: `entity` of shape (kinds, rows), -1: not there.
-    """
+    entity: Array
+    first: Array
+    known: Array
+    values: Array
+    owner: Array | None
 
-    def __init__(self, kinds: Kinds, entity: Array, time: Array, values: Array, owner: Array | None) -> None:
-        self._steps = Steps(time, kinds.many)
-        step = self._steps.of(time)
-        size = np.count_nonzero(entity >= 0)
-        self._keys, self._sums = np.empty(size, dtype=np.int64), np.zeros((size + 1, values.shape[1]), dtype=np.int64)
-        owners: list[Array] = []
-        end, in_time = 0, in_order(time)  # once for all kinds
-        for code, start in zip(entity, kinds.starts.ravel(), strict=True):
-            rows = in_time[code[in_time] >= 0]
-            rows = rows[in_order(code[rows])]
-            begin, end = end, end + len(rows)
-            self._keys[begin:end] = (code[rows] + start) * self._steps.many + step[rows]
-            sums = self._sums[begin : end + 1]
-            np.cumsum(values.take(rows, axis=0), axis=0, out=sums[1:])
-            sums[1:] += sums[0]
-            if owner is not None:
-                owners.append(owner[rows] + len(owners) * kinds.owners)
-        self._by_owner = None if owner is None else RowsBy(np.concatenate(owners))
+    def and_also(self, other: "_News") -> "_News":
+        owner = None if self.owner is None or other.owner is None else np.concatenate([self.owner, other.owner])
+        return _News(
+            np.concatenate([self.entity, other.entity], axis=1),
+            np.concatenate([self.first, other.first]),
+            np.concatenate([self.known, other.known]),
+            np.concatenate([self.values, other.values]),
+            owner,
+        )
 
-    def before(self, entity: Array, as_of: Array, windows: tuple[int | None, ...], of: Array | None) -> Array:
-        """Totals of the rows with time in [as_of - window, as_of); `of`: of those that belong to that owner."""
-        base = entity * self._steps.many
-        back = np.array([[0], *([window or 0] for window in windows)])
-        keys = base + self._steps.of(as_of - back)  # a row of questions a window, and one search for all
-        for place, window in enumerate(windows):
-            if window is None:
-                keys[place + 1] = base
-        if of is not None:
-            return self._owned(keys[1:], keys[0], of)
-        sums = self._sums.take(self._keys.searchsorted(keys), axis=0)
-        answer: Array = sums[0] - sums[1:]
-        return answer
 
-    def _owned(self, lows: Array, high: Array, of: Array) -> Array:
-        answer = np.zeros((len(lows), len(of), self._sums.shape[1]), dtype=np.int64)
-        if self._by_owner is not None:
-            question, row = self._by_owner.pairs(of)
-            key, value = self._keys[row], self._sums[row + 1] - self._sums[row]
-            for place, low in enumerate(lows):
-                inside = np.flatnonzero((key >= low[question]) & (key < high[question]))
-                for column in range(value.shape[1]):  # a column at a time `at` is fast
-                    np.add.at(answer[place, :, column], question[inside], value[inside, column])
-        return answer
+def _news(entity: Array, spans: Spans, values: Array, owner: Array | None, later: Array) -> _News:
+    """The rows `later` as they come, and all that are superseded as they go."""
+    ended = np.flatnonzero(spans.superseded < FOREVER)
+    both = np.concatenate([later, ended])
+    known = np.concatenate([spans.known[later], spans.superseded[ended]])
+    signed = np.concatenate([values[later], -values[ended]])
+    return _News(entity[:, both], spans.first[both], known, signed, _some(owner, both))
 
 
 class _Later:
@@ -231,24 +204,20 @@ class _Later:
     and goes, in running totals of the window's own.
     """
 
-    def __init__(
-        self, kinds: Kinds, entity: Array, first: Array, known: Array, values: Array, owner: Array | None
-    ) -> None:
-        self._kinds, self._rows = kinds, (entity, first, known, values, owner)
-        self._windows: dict[int | None, _Running] = {}
+    def __init__(self, kinds: Kinds, rows: _News) -> None:
+        self.rows, self._kinds = rows, kinds
+        self._windows: dict[int | None, Running] = {}
 
     def before(self, entity: Array, as_of: Array, windows: tuple[int | None, ...], of: Array | None) -> Array:
         return np.stack([self._in(window).before(entity, as_of, (None,), of)[0] for window in windows])
 
-    def _in(self, window: int | None) -> _Running:
+    def _in(self, window: int | None) -> Running:
         if window not in self._windows:
-            entity, first, known, values, owner = self._rows
+            rows = self.rows
             if window is not None:
-                gone = np.maximum(first + window, known)
-                entity, known = np.concatenate([entity, entity], axis=1), np.concatenate([known, gone])
-                values = np.concatenate([values, -values])
-                owner = None if owner is None else np.concatenate([owner, owner])
-            self._windows[window] = _Running(self._kinds, entity, known, values, owner)
+                gone = np.maximum(rows.first + window, rows.known)
+                rows = rows.and_also(replace(rows, known=gone, values=-rows.values))
+            self._windows[window] = Running(self._kinds, rows.entity, rows.known, rows.values, rows.owner)
         return self._windows[window]
 
 

@@ -4,14 +4,17 @@ A fact about a lot counts for the lot's product only while both the fact and the
 only while the genealogy and the supplier lot's row stand too: a join of spans, so late news act when they come.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.asked import rows_by_lot, uses_by_lot
-from features.asof import Array, Latest, RowsBy, Spans, Totals, hours
+from features.asof import Array, Latest, Spans, Totals, hours
+from features.facts import Facts, difference
 from features.histories import Histories
 from features.layout import Layout
+from features.order import RowsBy
 from features.shipments import shipments_of, spans_of
 from features.verdicts import settled
 
@@ -20,16 +23,17 @@ SUPPLIER_LOT, SUPPLIER, MATERIAL = "supplier_lot", "supplier", "material"
 OF_LOTS = (PLANT, PRODUCT, LINE, CUSTOMER)
 OF_SUPPLIES = (SUPPLIER_LOT, SUPPLIER, MATERIAL)
 ITSELF = (LOT,)
+FOLLOWED = 20_000
+"""Facts from which on totals are changed when some of them do; fewer are added up anew in 30 ms."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """Facts about lots: `lot` codes, integer `values` of shape (rows, k), `spans`; `customer` codes where told."""
+class Followed:
+    """`totals` of the facts as they are: those that were made of `facts` once, and what has changed since."""
 
-    lot: Array
-    values: Array
-    spans: Spans
-    customer: Array | None = None
+    totals: Totals
+    made: Totals
+    facts: Facts
 
 
 def outcomes_of(histories: Histories, layout: Layout) -> Facts:
@@ -119,7 +123,7 @@ class FieldHistory:
     def outcomes(self, entities: tuple[str, ...]) -> Totals:
         """(settled judgements, failed) of several kinds of entities, all of lots or all of supplies."""
         key = ("outcomes", entities, self._settled_by)
-        return self._histories.once(key, lambda: self._totals(self.outcome_facts, entities))
+        return self._followed(key, lambda: self.outcome_facts, entities)
 
     def exposure(
         self,
@@ -146,13 +150,29 @@ class FieldHistory:
         return self._histories.once(("last return", entities), lambda: self._last_return(entities))
 
     def _went(self, entities: tuple[str, ...]) -> Totals:
-        tied = ("genealogy", "supplier_lots") if entities[0] in OF_SUPPLIES else ()
-        key, of = ("shipped", entities), ("lots", "shipments", *tied)
+        key, of = ("shipped", entities), ("shipments", *_tied_by(entities))
         return self._histories.once(key, lambda: self._totals(shipped_of(self._histories), entities), of=of)
 
     def _came_back(self, entities: tuple[str, ...]) -> Totals:
-        key = ("came back", entities)
-        return self._histories.once(key, lambda: self._totals(came_back_of(self._histories), entities))
+        return self._followed(("came back", entities), lambda: came_back_of(self._histories), entities)
+
+    def _followed(self, key: object, facts: Callable[[], Facts], entities: tuple[str, ...]) -> Totals:
+        made: Followed = self._histories.once(key, lambda: self._follow(key, facts(), entities))
+        return made.totals
+
+    def _follow(self, key: object, facts: Facts, entities: tuple[str, ...]) -> Followed:
+        """What was made earlier is changed, where what ties lots to the entities is the same and few facts are not."""
+        earlier: Followed | None = self._histories.earlier(key, of=_tied_by(entities))
+        if earlier is not None and len(facts) >= FOLLOWED:
+            other = difference(earlier.facts, facts)
+            if len(other) <= len(facts) // 10:
+                joined, code = self._joined(other, entities)
+                values, owner = other.values[joined.fact], other.lot[joined.fact]
+                changed = earlier.made.changed(code, joined.spans, values, owner=owner)
+                if changed is not None:
+                    return Followed(changed, earlier.made, earlier.facts)
+        totals = self._totals(facts, entities)
+        return Followed(totals, totals, facts)
 
     def _totals(self, facts: Facts, entities: tuple[str, ...]) -> Totals:
         joined, code = self._joined(facts, entities)
@@ -167,6 +187,11 @@ class FieldHistory:
         """One join serves all entities of a kind; codes of shape (entities, rows)."""
         joined = join(self._histories, facts, entities[0])
         return joined, np.stack([codes(self._histories, facts, joined, entity) for entity in entities])
+
+
+def _tied_by(entities: tuple[str, ...]) -> tuple[str, ...]:
+    """Tables that say which entities a lot's facts count for."""
+    return ("lots", "genealogy", "supplier_lots") if entities[0] in OF_SUPPLIES else ("lots",)
 
 
 def _with_supplies(histories: Histories, facts: Facts, joined: Joined) -> Joined:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.asked import Asked
-from features.asof import DAY, FOREVER, Array, RowsBy, before, stands
+from features.asof import DAY, FOREVER, Array, before, stands
 from features.attributes import as_text
 from features.containment import Held, Scope, held
 from features.customers import customer_rows, customers_of
@@ -26,6 +26,7 @@ from features.gate_words import (
     USES,
 )
 from features.histories import Histories, Table
+from features.order import RowsBy
 from features.period import duration
 from features.supplies import rows_of_supplies
 

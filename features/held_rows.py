@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.arrivals import DIFFERS, KNOWN, Arrival
-from features.asof import NO_TIME, RowsBy
+from features.asof import NO_TIME
 from features.attributes import as_text
 from features.contracts import TABLES
 from features.held import readable
 from features.histories import Histories
 from features.in_place import Side
+from features.order import RowsBy
 from features.stored import ARRIVAL, INGESTED, arrivals_table
 
 

@@ -185,6 +185,7 @@ class Histories:
     ids: Mapping[str, Vocabulary]
     _made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
     _of: dict[object, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _earlier: list[tuple[dict[object, Any], set[str]]] = field(default_factory=list, repr=False, compare=False)
 
     def __contains__(self, table: str) -> bool:
         return table in self.tables
@@ -204,11 +205,26 @@ class Histories:
         return cast(T, self._made[what])
 
     def take_over(self, earlier: "Histories") -> None:
-        """What was made earlier of tables that are the same objects here; so their vocabularies have to be, too."""
+        """What was made earlier of tables that are the same objects here; so their vocabularies have to be, too.
+
+        The rest can be asked for by `earlier` until `let_go`.
+        """
+        names = {*self.tables, *earlier.tables}
+        changed = {name for name in names if self.tables.get(name) is not earlier.tables.get(name)}
         for what, tables in earlier._of.items():
-            if all(self.tables.get(name) is earlier.tables.get(name) for name in tables):
+            if changed.isdisjoint(tables):
                 self._made.setdefault(what, earlier._made[what])
                 self._of[what] = tables
+        earlier.let_go()
+        self._earlier.append((earlier._made, changed))
+
+    def earlier(self, what: object, *, of: tuple[str, ...]) -> Any | None:
+        """What was made earlier under this name, of these tables, which are the same, and of others; None: nothing."""
+        return next((made.get(what) for made, changed in self._earlier if changed.isdisjoint(of)), None)
+
+    def let_go(self) -> None:
+        """Of what was earlier, as soon as all is made that could be made of it."""
+        self._earlier.clear()
 
     def known_before(self, moment: int) -> "Histories":
         """Only the rows known strictly before `moment`; a version superseded later stands for ever."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.asof import FOREVER, Array, Latest, RowsBy, Spans
+from features.asof import FOREVER, Array, Latest, Spans
 from features.histories import Histories, Table
-from features.order import in_order
+from features.order import RowsBy, in_order
 from features.shipments import spans_of
 
 ARRIVED = "arrived"

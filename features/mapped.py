@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from features import asof, evidence, histories, layout, rules, shipments, steps, traced
+from features import asof, evidence, facts, histories, layout, order, rules, running, shipments, steps, traced
 from features.card import code_fingerprint
 from features.errors import LotRiskError
 from features.histories import Array, Histories, PackedTexts, Vocabulary
@@ -33,8 +33,9 @@ CLASSES = {
     f"{known.__module__}.{known.__qualname__}": known
     for known in (
         *(histories.Histories, histories.Table),
-        *(asof.Spans, asof.RowsBy, asof.Totals, asof.Latest, asof._Running, asof._Later, steps.Kinds, steps.Steps),
-        *(evidence.Facts, shipments.Shipments),
+        *(asof.Spans, asof.Totals, asof.Latest, asof._News, asof._Later),
+        *(order.RowsBy, running.Running, steps.Kinds, steps.Steps),
+        *(facts.Facts, evidence.Followed, shipments.Shipments),
         *(layout.Layout, layout.Attribute, layout.Characteristic, layout.Prior),
         *(rules.Rules, rules.LabelRule, rules.DecisionRule, rules.Costs),
         *(traced.Traced, traced.Source),

@@ -25,7 +25,8 @@ def _completed(histories: Histories, layout: Layout) -> Histories:
         tables[name] = _with_columns(contract, tables.get(name, _empty(contract)))
     kinds = {column.of for contract in TABLES.values() for column in contract.columns if column.kind == "id"}
     ids = {**{kind: Vocabulary([]) for kind in kinds}, **histories.ids}
-    return Histories(tables, ids, histories._made, histories._of)  # what was made holds for both
+    # What was made, now and earlier, holds for both.
+    return Histories(tables, ids, histories._made, histories._of, histories._earlier)
 
 
 def _empty(contract: TableContract) -> Table:

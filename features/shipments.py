@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.asof import FOREVER, NO_TIME, Array, RowsBy, Spans, Totals, before, stands
+from features.asof import FOREVER, NO_TIME, Array, Spans, Totals, before, stands
 from features.histories import Histories, Table
+from features.order import RowsBy
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,11 @@ class Kinds:
         """The common codes, shape (kinds, questions); unknown ones and -1 become codes without rows."""
         return cast(Array, np.minimum(entity, self._sizes) + self.starts)
 
+    def has(self, entity: Array, owner: Array | None) -> bool:
+        """Whether codes and owners of rows are among these."""
+        known = (entity.max(axis=1, initial=-1)[:, None] < self._sizes).all()
+        return bool(known) and (owner is None or int(owner.max(initial=-1)) < self.owners)
+
     def each(self, values: Array) -> Array:
         """What is the same for every kind, as often as there are kinds; shape (kinds x questions,)."""
         return values if len(self.starts) == 1 else np.concatenate([values] * len(self.starts))

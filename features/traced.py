@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from features.asof import FOREVER, NO_TIME, Array, RowsBy, before, stands
+from features.asof import FOREVER, NO_TIME, Array, before, stands
 from features.histories import Histories, Table
 from features.layout import group_labels
-from features.order import each_once
+from features.order import RowsBy, each_once
 
 ACCOUNTED = 0.995  # of a supplier lot's quantity; scales and rounding make up the rest
 KEPT = 3  # moments: now, the one before the last news, and one that somebody looks back at

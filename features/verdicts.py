@@ -9,10 +9,11 @@ from typing import cast
 
 import numpy as np
 
-from features.asof import NO_TIME, Array, RowsBy, before, stands, within
+from features.asof import NO_TIME, Array, before, stands, within
 from features.contracts import action_of
 from features.histories import Histories
 from features.judgements import Judgements, judge_as_known
+from features.order import RowsBy
 from features.rules import LabelRule, Rules
 
 FAILED, HELD_UP, NO_LABEL = 1, 0, -1

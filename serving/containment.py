@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from features.asof import FOREVER, NO_TIME, SECOND, Array, RowsBy, stands
+from features.asof import FOREVER, NO_TIME, SECOND, Array, stands
 from features.card import iso
 from features.containment import Scope
 from features.histories import Histories
+from features.order import RowsBy
 from features.suspects import (
     Reason,
     Suspects,

@@ -209,6 +209,7 @@ class Keeper:
             warm(scorer, histories, self._policy, now=published.read_now)
             if tried is not None:
                 self._warm_challenger(tried, histories, published.read_now)
+            histories.let_go()
             self._written = write_mapped(histories, folder, earlier=self._written)
             self._histories = read_mapped(folder)
         self._unmapped = False

@@ -3,9 +3,9 @@
 import numpy as np
 
 from features.arrivals import Arrival
-from features.asof import RowsBy
 from features.held import readable
 from features.histories import Histories
+from features.order import RowsBy
 
 _STAYS = ("product_id", "customer_id")
 

@@ -19,9 +19,10 @@ import numpy as np
 import pyarrow as pa
 from plant import RULES, UNTIL, made_plant
 
-from features.asof import DAY, Array, Latest, RowsBy, Totals
+from features.asof import DAY, Array, Latest, Totals
 from features.histories import Histories
 from features.judgements import Judgements, judge
+from features.order import RowsBy
 from features.shipments import spans_of
 
 WINDOWS = (90 * DAY, 365 * DAY, None)

@@ -3,13 +3,14 @@
 import numpy as np
 
 from features.asked import Asked
-from features.asof import DAY, Array, Latest, RowsBy, Spans, Totals
+from features.asof import DAY, Array, Latest, Spans, Totals
 from features.attributes import attribute_values, attributes_of
 from features.card import FeatureSpec
 from features.evidence import MATERIAL, SUPPLIER, SUPPLIER_LOT
 from features.histories import Histories
 from features.layout import Attribute, Layout, Prior
 from features.names import column
+from features.order import RowsBy
 from features.shipments import spans_of
 from features.shrink import share_strength, shrunk
 from features.supplies import Supplies, supplies_used

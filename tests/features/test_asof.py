@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.asof import FOREVER, Latest, RowsBy, Spans, Totals, hours, stands, within
+from features.asof import FOREVER, Latest, Spans, Totals, hours, stands, within
+from features.order import RowsBy
 
 TIMES = st.integers(0, 12)  # few distinct times: ties and window edges are the rule, not the exception
 ENTITIES = st.integers(-1, 3)

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import mapped, synced
-from features.asof import DAY, FOREVER, Latest, RowsBy, Totals
+from features.asof import DAY, FOREVER, Latest, Totals
 from features.build import build_features
 from features.champion import Scorer
 from features.content_hash import content_hash
@@ -28,6 +28,7 @@ from features.histories import Histories, PackedTexts, Table, Vocabulary
 from features.layout import Layout
 from features.mapped import CLASSES, StaleMap, read_mapped, write_mapped
 from features.missing import with_what_is_missing
+from features.order import RowsBy
 from features.rules import LabelRule, Rules
 from features.score import Policy
 from features.score_table import score_table
