@@ -1,7 +1,8 @@
 """Rows that come in one by one: read by the contract of their table, and kept until they are folded into a segment.
 
 A row is kept as it was sent, but for its form: ids and attributes are text, numbers are numbers, a time is ISO 8601
-with Z, a date stays a date, what is null is left out. So it reads as if it had stood in the source.
+with Z, a date stays a date, what is null is left out unless the contract says what it then is. So it reads as if it
+had stood in the source, and says the same however it was spelled.
 """
 
 import hashlib
@@ -152,6 +153,9 @@ def _read(contract: TableContract, reader: RowReader, sent: Any, names: Collecti
     for name in sorted(set(sent) - set(row)):
         if contract.column(name) is None and name not in _ANYWHERE and read[name] is not None:
             row[name] = as_text(read[name])
+    of_itself = sent.get(contract.known)  # says when the row was known, unless known_at says otherwise
+    if of_itself is not None and reader.time(of_itself)[1] == read["known_at"]:
+        sent = {**sent, "known_at": None}
     return _arrival(contract, row, sent, read)
 
 
@@ -184,7 +188,7 @@ def _value(column: Column, sent: Mapping[str, Any], read: Mapping[str, Any]) -> 
     value = read[column.name]
     if column.kind == "time":
         return None if value == NO_TIME else _written(sent[column.name], value)
-    return None if value is None or value != value else value  # NaN: a number that was not sent
+    return column.default if value is None or value != value else value  # NaN: a number that was not sent
 
 
 def _has_result(read: Mapping[str, Any]) -> bool:

@@ -90,7 +90,7 @@ cost_of_hold = 1500.0
 
 # [gate]                             # POST /v1/gate: may this lot ship
 # stands_for = "24h"                 # an answer stands at most so long
-# calibrated_for = "400d"            # after the training cut of the model; then it cannot assess
+# calibrated_for = "400d"            # after what the model was trained until; then it cannot assess
 # expects = ["genealogy", "measurements"]   # tables of which every lot should have rows
 
 # [gate.rules]                       # before the model, and whatever it says; action: hold, inspect or off

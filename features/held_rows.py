@@ -16,11 +16,17 @@ from features.stored import ARRIVAL, INGESTED, arrivals_table
 
 
 def said_of(
-    histories: Histories, table: str, arrivals: Sequence[Arrival], *, timezone: str, in_part: bool = False
+    histories: Histories,
+    table: str,
+    arrivals: Sequence[Arrival],
+    *,
+    timezone: str,
+    in_part: bool = False,
+    ever: bool = False,
 ) -> list[str | None]:
     """For each row KNOWN, DIFFERS, or None: the histories hold no row of its key and its known time.
 
-    `in_part`: KNOWN too where they say more than the row does.
+    `in_part`: KNOWN too where they say more than the row does. `ever`: the last row of its key, whenever it was known.
     """
     if not arrivals or table not in histories:
         return [None] * len(arrivals)
@@ -38,11 +44,11 @@ def said_of(
     candidates: dict[int, list[int]] = {}
     for asked, one in zip(question.tolist(), row.tolist(), strict=True):
         known = held.first[one] if arrivals[asked].known == NO_TIME else arrivals[asked].known
-        if held.known[one] == known:
+        if ever or held.known[one] == known:
             candidates.setdefault(asked, []).append(one)
     for asked, (key, said) in enumerate(zip(side.key, side.said, strict=True)):
         word: str | None = None
-        for one in candidates.get(asked, ()):
+        for one in sorted(candidates.get(asked, ()), key=lambda row: int(held.known[row])):
             shown = readable(histories, table, one)
             if tuple(shown.get(name) for name in contract.key) != key:
                 continue

@@ -125,8 +125,10 @@ class RowReader:
         elif name != "deleted":
             names = (*self._readers, *extras)
             raise BadRecord("invalid_record", f"unknown field {where}.{name[:100]}{nearest(name, names)}")
-        elif value not in (None, False):
+        elif value is True:
             raise BadRecord("invalid_record", f"{where}.deleted: a record says what is, not what is gone")
+        elif value not in (None, False) or not isinstance(value, bool | None):
+            raise BadRecord("invalid_record", f"{where}.deleted must be true or false, found {kind_of(value)}")
 
 
 @lru_cache

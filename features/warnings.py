@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from features.asked import Asked
-from features.asof import DAY, HOUR, NO_TIME, Array, before
+from features.asof import DAY, HOUR, MINUTE, NO_TIME, SECOND, Array, before
 from features.bundle import Bundle
 from features.card import iso
 from features.champion import Scorer
@@ -15,6 +15,7 @@ from features.rules import Rules
 
 Warnings = list[list[dict[str, str]]]
 Add = Callable[[Array, str, str], None]
+_UNITS = ((DAY, "days"), (HOUR, "hours"), (MINUTE, "minutes"), (SECOND, "seconds"))
 
 CODES = {
     "no_champion": "no model has been promoted: the risk is a shrunk trailing rate",
@@ -83,11 +84,12 @@ def _of_tables(
             told = np.bincount(rows, minlength=len(asked)) > 0
             add(~told, "missing_history", f"nothing of this lot is known in {table}")
     for table, (silent, age) in stale(histories, limits, asked.as_of).items():
-        days = age // DAY
-        for number in np.unique(days[silent]).tolist():
-            limit = f"{limits[table] / DAY:g} days" if limits[table] >= DAY else f"{limits[table] / HOUR:g} hours"
-            detail = f"the newest row of {table} is {number} days older than as_of; the limit is {limit}"
-            add(silent & (days == number), "stale_table", detail)
+        unit, word = next(one for one in _UNITS if one[0] <= limits[table] or one is _UNITS[-1])
+        units = age // unit
+        for number in np.unique(units[silent]).tolist():
+            limit = f"the limit is {limits[table] / unit:g} {word}"
+            detail = f"the newest row of {table} is {number} {word} older than as_of; {limit}"
+            add(silent & (units == number), "stale_table", detail)
 
 
 def _of_values(add: Add, found: Warnings, asked: Asked, bundle: Bundle, vectors: Array) -> None:

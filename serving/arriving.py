@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from features.arrivals import ACCEPTED, KNOWN, Arrival, keep, last_arrival, read
 from features.contracts import TABLES
 from features.database import add_rows, writing
 from features.errors import DatabaseUnreachable
-from features.gate_settings import RulesSettings
+from features.gate_settings import VALUED, RulesSettings
 from features.held_rows import said_of
 from features.histories import Histories
 from features.layout import written_number
@@ -98,7 +99,9 @@ class Arriving:
         arrivals, refused = self.read(table, sent, histories, now=now)
         held = said_of(histories, table, [arrival for _, arrival in arrivals], timezone=self._site.timezone)
         if caller.role == "line":
-            held = [said or refused_to_line(one, histories) for (_, one), said in zip(arrivals, held, strict=True)]
+            ours = [arrival for _, arrival in arrivals]
+            why = refused_to_line(table, ours, histories, timezone=self._site.timezone)
+            held = [said or word for said, word in zip(held, why, strict=True)]
         told = told_in_log(table, [arrival for _, arrival in arrivals])
         try:
             with self._turn(), writing(self._engine) as connection:
@@ -212,7 +215,11 @@ def entry_body(connection: sa.Connection, table: str, accepted: Sequence[Told], 
 
 
 def read_rows(body: bytes, media_type: str) -> Sent:
-    """The rows of `{"rows": […]}` or of NDJSON, a row a line. Problem where the body as a whole is neither."""
+    """The rows of `{"rows": […]}` or of NDJSON, a row a line. Problem where the body as a whole is neither.
+
+    A mark of UTF-8 before the first row, as spreadsheets and Windows write it, is none of it.
+    """
+    body = body.removeprefix(BOM_UTF8)
     if media_type not in NDJSON and not _several(body):
         sent = parsed(body)
         if not isinstance(sent, dict) or set(sent) != {"rows"} or not isinstance(sent["rows"], list):
@@ -232,8 +239,8 @@ def known_attributes(table: str, histories: Histories, rules: RulesSettings) -> 
     """Names that rows may have beside the contract's: those of the table and of the gate's rules; None: any."""
     if table not in histories:
         return None
-    asked = (rules.blocked_supplier_lot.column, rules.customer_hold.column)
-    return {*histories[table].attributes, *(asked if TABLES[table].open_ended else ())}
+    asked = [getattr(rules, rule).column for rule, of in VALUED.items() if of == table]
+    return {*histories[table].attributes, *asked}
 
 
 def waiting(arrivals: Iterable[Arrival], histories: Histories) -> int:

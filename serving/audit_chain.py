@@ -23,6 +23,7 @@ class Chain:
         self.damaged: set[int] = set()
         self._previous: Any = FIRST
         self._at: Any = None
+        self._lately: dict[str, int] = {}
         self._shift = self._searches = 0
         self._runs: list[tuple[int, int, int]] = []  # first, last, and how far their old numbers lie from the new ones
 
@@ -37,7 +38,9 @@ class Chain:
             which = f"entry {seq - 1} is" if gap == 1 else f"entries {self.last + 1} to {seq - 1} are"
             self._name("removed", self.last + 1, f"{which} not there")
         follows = gap > 0 or row.previous == self._previous
-        if _fits(row, seq):
+        if (copied := self._lately.get(row.hash)) is not None:
+            self._name("inserted", seq, f"entry {seq} is entry {copied} once more")
+        elif _fits(row, seq):
             if not follows:
                 self._broken(seq)
             elif self._at is not None and before(row.at, self._at):
@@ -46,6 +49,7 @@ class Chain:
             self._moved(seq, was - seq)
         else:
             self._name("changed", seq, f"entry {seq} is not what its hash was made of")
+        self._remember(row.hash, seq)
         self.last, self._previous = seq, row.hash
         self._at = row.at if isinstance(row.at, int) else self._at
 
@@ -70,6 +74,13 @@ class Chain:
                 which = f"entry {first + step} was" if step == -1 else f"entries {first + step} to {first - 1} were"
                 self._name("inserted", first + step, f"{which} put in, and later ones renumbered")
             shift_before = shift
+
+    def _remember(self, told: Any, seq: int) -> None:
+        """The last hashes: a copy has that of its entry."""
+        if isinstance(told, str):
+            self._lately[told] = seq
+        if len(self._lately) > _NEAR:
+            del self._lately[next(iter(self._lately))]
 
     def _broken(self, seq: int) -> None:
         """An entry that is whole in itself, but follows on another than the one before it."""

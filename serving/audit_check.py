@@ -5,6 +5,7 @@ It reads on in chunks, so memory does not grow with the log, and what is added m
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -72,8 +73,22 @@ def _chunks(engine: sa.Engine) -> Iterator[Sequence[Any]]:
 
 
 def _rows(engine: sa.Engine, asked: Any) -> Sequence[Any]:
-    with reached(engine), engine.connect() as connection:
+    with reached(engine), engine.connect() as connection, _whatever_is_there(engine, connection):
         return connection.execute(asked).all()
+
+
+@contextmanager
+def _whatever_is_there(engine: sa.Engine, connection: sa.Connection) -> Iterator[None]:
+    """SQLite keeps any bytes as text: those that are none have to be read, or nobody could name them."""
+    driver: Any = connection.connection.driver_connection
+    if engine.dialect.name != "sqlite" or driver is None:
+        yield
+        return
+    driver.text_factory = lambda told: told.decode(errors="surrogateescape")
+    try:
+        yield
+    finally:
+        driver.text_factory = str
 
 
 def _parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -167,7 +182,7 @@ def _check_salted(engine: sa.Engine, rows: Sequence[Any], lost: _Lost) -> None:
 
 def _listed(body: Any, name: str) -> list[str]:
     try:
-        return [str(one) for one in json.loads(body).get(name, [])]
+        return [one for one in map(str, json.loads(body).get(name, [])) if one.isascii()]
     except (ValueError, AttributeError, TypeError):
         return []  # changed, which its hash says
 
@@ -181,5 +196,6 @@ def _check_salts(engine: sa.Engine, found: Found) -> int:
         for row in rows:
             if not str(row.hash).startswith(f"{SALTED}:{salt_hash(bytes(row.salt), row.table, row.key)}"):
                 found.add("salt", None, f"the row of table salts for {row.table} {row.key} is not what was written")
-        rows = _rows(engine, asked.where(SALTS.c.hash > rows[-1].hash))
+        last = str(rows[-1].hash)  # after all hashes comes what is no text at all, which no question can name
+        rows = _rows(engine, asked.where(SALTS.c.hash > last)) if last.isascii() else []
     return looked

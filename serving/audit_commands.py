@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from features.period import nearest
 from features.terminal import AS_JSON, SITE, print_json
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ def verify(site: Path, kept: Path | None, as_json: bool) -> None:
 def show(site: Path, kind: str | None, since: int, as_json: bool) -> None:
     """List the entries, one a line: number, time, kind, who, what. With --json one JSON object a line."""
     from features.card import iso
-    from serving.audit import body_text, entries
+    from serving.audit import KINDS, body_text, entries
 
+    if kind is not None and kind not in KINDS:
+        raise click.BadParameter(f"{kind} is no kind of entry{nearest(kind, KINDS)}", param_hint="--kind")
     with _opened(site) as (_, engine):
         for entry in entries(engine, kind=kind, since=since):
             if as_json:

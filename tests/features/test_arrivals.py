@@ -87,6 +87,17 @@ def test_what_is_said_in_other_words_is_the_same_row() -> None:
     assert later.version != a.version
 
 
+@pytest.mark.parametrize("reported", ["2026-11-03", "2026-11-03T14:00:00+02:00"])
+@pytest.mark.parametrize("more", [{"quantity": 1}, {"quantity": None}, {"known_at": "as it says itself"}], ids=str)
+def test_what_goes_without_saying_may_be_said(reported: str, more: dict[str, Any]) -> None:
+    plain = {name: value for name, value in RETURN.items() if name != "quantity"} | {"reported_at": reported}
+    said = {name: reported if name == "known_at" else value for name, value in more.items()}
+    a, b = one("returns", plain), one("returns", {**plain, **said})
+    assert (a.version, a.digest, a.row["quantity"]) == (b.version, b.digest, 1)
+    later = one("returns", {**plain, **said, "known_at": "2026-11-05"})
+    assert later.version != a.version and later.row["known_at"] == "2026-11-05"
+
+
 def test_attributes_are_what_the_histories_know_and_anything_where_the_table_is_not_there_yet() -> None:
     lot = {"lot_id": "L9", "product_id": "P1", "produced_at": "2026-11-01", "pres": True}
     assert "did you mean press" in reason("lots", lot, names={"press"})
@@ -104,7 +115,9 @@ def test_attributes_are_what_the_histories_know_and_anything_where_the_table_is_
         ("returns", {**RETURN, "occurred_at": "2026-11-05"}, "known before it happened"),
         ("returns", {**RETURN, "reported_at": "2026-11-28T10:05:01Z"}, "lies in the future"),
         ("returns", {**RETURN, "known_at": "2026-11-29"}, "lies in the future"),
-        ("returns", {**RETURN, "deleted": 1}, "deleted"),
+        ("returns", {**RETURN, "deleted": 1}, "deleted must be true or false, found a number"),
+        ("returns", {**RETURN, "deleted": 0}, "deleted must be true or false, found a number"),
+        ("returns", {**RETURN, "deleted": "yes"}, "deleted must be true or false, found a text"),
         ("returns", [], "must be an object"),
         ("inspections", {"supplier_lot_id": "S1", "inspected_at": "2026-11-01", "defects": 1}, "neither sample_size"),
         ("outcomes", {"lot_id": "L1", "failed": 2, "known_at": "2026-11-01"}, "must be 0 or 1"),

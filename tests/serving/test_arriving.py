@@ -63,6 +63,22 @@ def test_lines_of_json_are_rows_and_one_that_is_none_is_refused_alone(taking: Li
         assert all("not JSON" in one["reason"] for one in said["refused"])
 
 
+def test_a_mark_before_the_first_row_is_none_of_it(taking: Live) -> None:
+    bodies = [json.dumps(a_return("B3")) + "\n", json.dumps({"rows": [a_return("B3")]})]
+    for body, media_type in zip(bodies, ("application/x-ndjson", "application/json"), strict=True):
+        told = ("\ufeff" + body).encode()
+        answer = taking.client.post("/v1/histories/returns", content=told, headers={"content-type": media_type})
+        assert answer.json()["refused"] == [] and answer.json()["accepted"] + answer.json()["already_known"] == 1
+
+
+def test_a_column_of_a_rule_is_one_of_the_table_that_it_looks_at(taking: Live) -> None:
+    lot = {"lot_id": "HELD", "product_id": "P03", "produced_at": "2026-11-20T08:00:00Z", "hold": "yes"}
+    assert "unknown field lots.hold" in post(taking, "lots", [lot])["refused"][0]["reason"]
+    supply = {"supplier_lot_id": "S-HELD", "supplier_id": "V01", "material_id": "M1", "received_at": "2026-11-20"}
+    assert post(taking, "supplier_lots", [{**supply, "status": "blocked"}])["accepted"] == 1
+    assert "lots.hold" in post(taking, "supplier_lots", [{**supply, "hold": "yes"}])["refused"][0]["reason"]
+
+
 def test_what_the_sources_said_already_is_known_and_what_contradicts_them_is_refused(taking: Live) -> None:
     lots = pq.read_table(taking.folder / "data" / "lots.parquet").slice(5, 1).to_pylist()[0]
     lot = {name: iso_of(value) for name, value in lots.items() if value is not None}

@@ -230,8 +230,18 @@ ATTACKS: dict[str, tuple[Callable[[Rows], Rows], set[tuple[str, int | None]]]] =
     "inserted first": (_inserted(1), {("inserted", 1)}),
     "number zero": (lambda rows: [hashed(rows[0], seq=0), *rows], {("inserted", None)}),
     "number below zero": (lambda rows: [hashed(rows[0], seq=-3), *rows], {("inserted", None)}),
-    "far beyond": (lambda rows: [*rows, rows[4] | {"seq": 10**6}], {("removed", 13), ("changed", 10**6)}),
-    "forged at the end": (lambda rows: [*rows, rows[4] | {"seq": 13, "previous": rows[-1]["hash"]}], {("changed", 13)}),
+    "far beyond": (lambda rows: [*rows, rows[4] | {"seq": 10**6}], {("removed", 13), ("inserted", 10**6)}),
+    "forged at the end": (
+        lambda rows: [*rows, rows[4] | {"seq": 13, "previous": rows[-1]["hash"]}],
+        {("inserted", 13)},
+    ),
+    "a copy at the end": (lambda rows: [*rows, rows[4] | {"seq": 13}], {("inserted", 13)}),
+    "a copy after a gap": (lambda rows: [*rows[:10], rows[4] | {"seq": 13}], {("removed", 11), ("inserted", 13)}),
+    "a copy over another": (lambda rows: [*rows[:8], rows[4] | {"seq": 9}, *rows[9:]], {("inserted", 9)}),
+    "all once more": (
+        lambda rows: [*rows, *(row | {"seq": row["seq"] + ENTRIES} for row in rows)],
+        {("inserted", seq) for seq in range(ENTRIES + 1, 2 * ENTRIES + 1)},
+    ),
     "neighbours swapped": (_swapped(5, 6), {("reordered", 5), ("reordered", 6)}),
     "far ones swapped": (_swapped(2, 11), {("reordered", 2), ("reordered", 11)}),
     "last two swapped": (_swapped(11, 12), {("reordered", 11), ("reordered", 12)}),
@@ -247,6 +257,28 @@ def test_an_attack_is_named_with_its_entry(attack: str, engine: sa.Engine, tmp_p
     with unguarded(engine) as connection:
         put_in_place(connection, done(rows_of(connection)))
     assert found(check_audit(engine, tmp_path)) == named
+
+
+@pytest.mark.parametrize("column", ["body", "actor", "kind", "hash", "previous"])
+def test_an_entry_that_is_no_text_any_more_is_named_and_the_others_are_looked_at(column: str, tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path / 'lotrisk.db'}") as engine:
+        fill(engine)
+        with unguarded(engine) as connection:
+            for seq in (5, 9):
+                broken = sa.text(f"UPDATE audit SET {column} = cast(x'7bff0{seq}' as text) WHERE seq = :seq")
+                connection.execute(broken, {"seq": seq})
+        assert found(check_audit(engine, tmp_path)) == {("changed", 5), ("changed", 9)}
+
+
+def test_salts_that_are_no_text_any_more_are_named(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path / 'lotrisk.db'}") as engine:
+        with writing(engine) as connection:
+            for number in (1, 2):
+                stands = salted(connection, "It leaks.", table="returns", key=f"R-{number}")
+                append(connection, kind="arrivals", actor="me", body={"description": stands}, at=1)
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE salts SET hash = cast(x'ff' as text) WHERE key = 'R-1'"))
+        assert found(check_audit(engine, tmp_path)) == {("salt", None), ("salt", 1)}
 
 
 def _rewritten(rows: Rows) -> Rows:

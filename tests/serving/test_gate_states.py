@@ -1,13 +1,14 @@
 """Unknown is never release: every state in which the model cannot answer, and every rule, over a model that releases
 everything."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
-from features.asof import DAY, HOUR, MINUTE
+from features.asof import DAY, HOUR, MINUTE, SECOND
 from features.card import iso
 from features.champion import Scorer
 from features.containment import Scope
@@ -209,7 +210,9 @@ def test_a_lot_of_which_an_outcome_says_that_it_failed_is_not_released(desk: Des
 def test_a_table_that_a_limit_is_stated_for_is_watched_also_where_the_model_does_not_use_it(desk: Desk) -> None:
     assert desk.scorer.bundle is not None and "surveys" not in desk.scorer.bundle.layout.tables
     result = desk.one(LOT, stale={"surveys": HOUR})
-    assert states(result) == ["stale_history"] and "the limit is 1 hours" in result["unknown"][0]["detail"]
+    assert states(result) == ["stale_history"] and result["unknown"][0]["detail"].endswith("the limit is 1 hours")
+    detail = desk.one(LOT, stale={"surveys": 90 * SECOND})["unknown"][0]["detail"]
+    assert re.search(r"is [1-9][0-9]* minutes older than as_of; the limit is 1.5 minutes$", detail)
     assert states(desk.one(LOT, stale={"surveys": 999 * DAY})) == []
 
 

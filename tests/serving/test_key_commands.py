@@ -122,6 +122,8 @@ def test_entries_are_listed_by_kind_and_number(folder: Path) -> None:
     for name in ("x", "y"):
         key_of(folder, "--role", "line", "--name", name)
     assert done("audit", "show", folder, "--kind", "promotion").out == ""
+    misspelt = lotrisk("audit", "show", folder, "--kind", "decisions")
+    assert misspelt.status == 2 and "did you mean decision?" in misspelt.err
     (line,) = done("audit", "show", folder, "--since", "1").out.splitlines()
     assert line.startswith("2  ") and "command:" in line
     first = json.loads(done("audit", "show", folder, "--json").out.splitlines()[0])
