@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from features import stored
 from features.asof import DAY, SECOND
 from features.card import iso
 from features.content_hash import content_hash
@@ -19,7 +20,7 @@ from features.errors import DatabaseUnreachable, SettingsError, SourceUnreachabl
 from features.ingest import ASIDE
 from features.reading import Reading, histories_of, read_histories, read_histories_at
 from features.site import Site
-from features.stored import FOLDER
+from features.stored import FOLDER, open_store
 from features.times import written
 from tests.serving.unsteady import postgres_schema
 from tests.small_site import LABEL, LOTS, NOW, csv, ids, write_site
@@ -373,3 +374,28 @@ def test_any_order_of_edits_ingests_and_arrivals_is_one_flat_table_of_all_versio
         for (moment, seen), state in zip(looked, states, strict=True):
             assert content_hash(read_histories(told.site, now=NOW + DAY, ingested_by=moment).histories) == seen
             assert content_hash(read_histories_at(told.site, state, now=moment).histories) == seen
+
+
+def test_a_store_that_reads_on_gives_what_one_that_begins_gives(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "_PIECES", 2)
+    ingested(site, now=NOW)
+    with open_store(site) as store:
+        before = store.all()
+        for number in range(1, 6):
+            say(site, "returns", HEADER, R1, *(R2.replace("R2", f"S{n}") for n in range(number)))
+            row = {"return_id": f"A{number}", "lot_id": "L1", "occurred_at": "2024-04-01", "reported_at": "2024-04-03"}
+            arrived(site, "returns", row, now=NOW + number * SECOND)
+            ingested(site, now=NOW + number * SECOND)
+            told = store.all()
+            with open_store(site) as other:
+                fresh = other.all()
+            assert told == fresh and told.source["returns"].num_rows == 1 + number
+            assert told.folded["returns"].num_rows == number
+            assert (
+                told.source["lots"] is before.source["lots"] and told.source["returns"] is not before.source["returns"]
+            )
+            assert store.all().source["returns"] is told.source["returns"]
+            earlier = store.all(ingested_by=NOW + number * SECOND)
+            assert earlier.source["returns"].num_rows == number
+            before = store.all()
+            assert before == told
