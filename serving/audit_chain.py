@@ -38,7 +38,7 @@ class Chain:
             which = f"entry {seq - 1} is" if gap == 1 else f"entries {self.last + 1} to {seq - 1} are"
             self._name("removed", self.last + 1, f"{which} not there")
         follows = gap > 0 or row.previous == self._previous
-        if (copied := self._lately.get(row.hash)) is not None:
+        if (copied := self._lately.get(row.hash)) is not None and _fits(row, copied):
             self._name("inserted", seq, f"entry {seq} is entry {copied} once more")
         elif _fits(row, seq):
             if not follows:
