@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.asof import Array, Spans
-from features.order import in_order
+from features.order import in_order, repeats
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,8 @@ def difference(old: Facts, new: Facts) -> Facts:
     rows = np.concatenate([went, came], axis=1)
     times = np.repeat([-1, 1], [went.shape[1], came.shape[1]])
     order = in_order(*rows)
+    starts = np.flatnonzero(~repeats([*rows], order))
     rows, times = rows[:, order], times[order]
-    unlike = np.ones(len(order), dtype=bool)
-    unlike[1:] = (rows[:, 1:] != rows[:, :-1]).any(axis=0)
-    starts = np.flatnonzero(unlike)
     net = np.add.reduceat(times, starts) if len(starts) else times
     lot, customer, first, known, superseded, *values = rows[:, starts[net != 0]]
     return Facts(lot, np.stack(values, axis=1) * net[net != 0][:, None], Spans(first, known, superseded), customer)

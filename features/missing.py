@@ -25,8 +25,7 @@ def _completed(histories: Histories, layout: Layout) -> Histories:
         tables[name] = _with_columns(contract, tables.get(name, _empty(contract)))
     kinds = {column.of for contract in TABLES.values() for column in contract.columns if column.kind == "id"}
     ids = {**{kind: Vocabulary([]) for kind in kinds}, **histories.ids}
-    # What was made, now and earlier, holds for both.
-    return Histories(tables, ids, histories._made, histories._of, histories._earlier)
+    return replace(histories, tables=tables, ids=ids)  # what was made, now and earlier, holds for both
 
 
 def _empty(contract: TableContract) -> Table:

@@ -1,5 +1,6 @@
 """Putting rows in order by whole numbers, equal ones as they stand."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,16 @@ def each_once(values: Array) -> Array:
     first = np.ones(len(values), dtype=bool)
     np.not_equal(values[1:], values[:-1], out=first[1:])
     return values[first]
+
+
+def repeats(columns: Sequence[Array], order: Array) -> Array:
+    """Whether each row, in this order, equals the one before it."""
+    same = np.zeros(len(order), dtype=bool)
+    same[1:] = True
+    for column in columns:
+        values = column[order]
+        same[1:] &= values[1:] == values[:-1]
+    return same
 
 
 class RowsBy:

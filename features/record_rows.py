@@ -127,7 +127,7 @@ class RowReader:
             raise BadRecord("invalid_record", f"unknown field {where}.{name[:100]}{nearest(name, names)}")
         elif value is True:
             raise BadRecord("invalid_record", f"{where}.deleted: a record says what is, not what is gone")
-        elif value not in (None, False) or not isinstance(value, bool | None):
+        elif value is not None and value is not False:
             raise BadRecord("invalid_record", f"{where}.deleted must be true or false, found {kind_of(value)}")
 
 

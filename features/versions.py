@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from features.asof import FOREVER, before
+from features.order import repeats
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,12 +56,12 @@ def standing(
     could undo a fact by saying it otherwise. All arrays have shape (rows,).
     """
     order = _ordered(keys, known)
-    same_key = _repeats(keys, order)
-    tie = same_key & _repeats([known], order)
+    same_key = repeats(keys, order)
+    tie = same_key & repeats([known], order)
     ends = _ends(order, known, same_key, tie)
     order, contradictions, duplicates = _settle(order, tie, deleted, contents, arrived)
     if tie.any():
-        same_key = _repeats(keys, order)
+        same_key = repeats(keys, order)
     known = known[order]
     gone = deleted[order]
     starts = np.flatnonzero(~same_key)
@@ -122,22 +123,12 @@ def _ordered(keys: Sequence[Array], known: Array) -> Array:
         else:
             wide.append(key)
     order = np.argsort(packed)
-    repeats = _repeats([packed], order)
-    tied = repeats.copy()
-    tied[:-1] |= repeats[1:]
+    again = repeats([packed], order)
+    tied = again.copy()
+    tied[:-1] |= again[1:]
     rows = order[tied]
     order[tied] = rows[np.lexsort((rows, known[rows], *(key[rows] for key in wide), packed[rows]))]
     return order
-
-
-def _repeats(columns: Sequence[Array], order: Array) -> Array:
-    """Whether each row, in this order, equals the one before it."""
-    same = np.zeros(len(order), dtype=bool)
-    same[1:] = True
-    for column in columns:
-        values = column[order]
-        same[1:] &= values[1:] == values[:-1]
-    return same
 
 
 def _ends(order: Array, known: Array, same_key: Array, tie: Array) -> Array:

@@ -97,12 +97,12 @@ class Arriving:
         request = once.request_hash(table.encode() + b"\n" + body)
         scope = f"POST {ROUTE} {actor}"
         arrivals, refused = self.read(table, sent, histories, now=now)
-        held = said_of(histories, table, [arrival for _, arrival in arrivals], timezone=self._site.timezone)
+        sent_rows = [arrival for _, arrival in arrivals]
+        held = said_of(histories, table, sent_rows, timezone=self._site.timezone)
         if caller.role == "line":
-            ours = [arrival for _, arrival in arrivals]
-            why = refused_to_line(table, ours, histories, timezone=self._site.timezone)
+            why = refused_to_line(table, sent_rows, histories, timezone=self._site.timezone)
             held = [said or word for said, word in zip(held, why, strict=True)]
-        told = told_in_log(table, [arrival for _, arrival in arrivals])
+        told = told_in_log(table, sent_rows)
         try:
             with self._turn(), writing(self._engine) as connection:
                 if key is not None and (answer := once.given(connection, scope, key, request)) is not None:
